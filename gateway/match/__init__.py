@@ -1,0 +1,1 @@
+"""Longest-prefix membership and compiled rules. Everything here is immutable once built."""

@@ -1,0 +1,61 @@
+"""A flow's row: 16 words of 64 bits, two cache lines. The one place that names what lies where.
+
+Offsets are in units of the field's own width, from the row's start in the view of that width: a 16-bit
+field at FIELD of row r is r16[r * HALVES + FIELD]. Row 0 is never used: 0 means "none".
+
+A label holds what a tuple has besides its two addresses, in the low 48 bits of a word:
+bits 40-47 the side on which it arrives, 32-39 the protocol, 16-31 the source and 0-15 the destination port.
+"""
+
+WORDS = 16  # 64-bit words a row
+HALVES = 64  # 16-bit ones
+QUADS = 32  # 32-bit ones
+BYTES = 128
+
+# 64-bit words. First cache line: the addresses of the original tuple, then of the reply tuple, as they arrive.
+ORIGINAL_SOURCE = 0
+ORIGINAL_DESTINATION = 2
+REPLY_SOURCE = 4
+REPLY_DESTINATION = 6
+ORIGINAL_LABEL = 8
+REPLY_LABEL = 9
+OCTETS = 11  # bytes of IP packets, both directions
+TUPLE_STRIDE = 4  # from ORIGINAL_SOURCE to REPLY_SOURCE
+LABEL_MASK = 0xFFFFFFFFFFFF
+
+# 16-bit fields: the top halves of the two label words (little-endian), and word 14's.
+ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum
+TRANSPORT_DELTA = 39  # the same with ports
+DECISION = 58  # index of the decision (pool, policy) that let the flow begin
+SPARE = 59
+
+# 32-bit fields
+EXPIRES = 20  # tick from which the row is dead
+PACKETS = 21
+TCP_END = 24  # per direction, stride TCP_STRIDE: highest sequence number sent + 1
+TCP_MAX_END = 25  # highest sequence number the peer's window lets it send + 1
+TCP_STRIDE = 2
+NEXT = 30  # neighbours in the ring of flows that share an endpoint-independent mapping
+PREVIOUS = 31
+FREE = 30  # next free row, while the row is free
+
+# bytes, word 14
+STATE = 112
+FLAGS = 113
+TCP_SCALE = 114  # window scale: low nibble ORIGINAL's, high nibble REPLY's
+TCP_WINDOW = 115  # per direction: log2, rounded up, of the largest window seen
+
+# FLAGS
+USED = 1
+MAPPED = 2  # member of an endpoint-independent mapping
+MAPPING_HEAD = 4  # the row its mapping's index entries point to
+REPLIED = 8
+WINDOW_KNOWN = 16  # both directions' TCP windows were seen from the SYN on
+SCALING = 32  # window scaling was offered by both
+FIN_ORIGINAL = 64
+FIN_REPLY = 128
+
+TICK_SHIFT = 24  # a tick is 2**24 ns, 16.8 ms; 32 bits of them are 2.2 years, compared modulo 2**32
+LABEL_SIDE = 40
+LABEL_PROTOCOL = 32
+LABEL_SOURCE_PORT = 16

@@ -1,0 +1,1 @@
+"""What bytes mean: offsets named once, lengths checked once, fields rewritten in place. Knows no flow and no rule."""
