@@ -20,6 +20,7 @@ CONSTANTS = [
     "gateway/wire/icmp.py",
     "gateway/wire/ipv4.py",
     "gateway/wire/ipv6.py",
+    "gateway/wire/kind.py",
     "gateway/wire/protocol.py",
     "gateway/wire/sides.py",
     "gateway/wire/tcp.py",

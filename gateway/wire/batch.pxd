@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef class Batch:
     cdef readonly int64_t capacity
     cdef public int64_t count
+    cdef readonly object slab
     cdef readonly uint8_t[::1] u8
     cdef readonly uint16_t[::1] u16
     cdef readonly uint32_t[::1] u32

@@ -24,15 +24,15 @@ NO_OFFLOAD = bytes(vnet.HEADER)
 class Batch:
     """Up to `capacity` frames. `count` of them are filled; the arrays run parallel, one entry a frame.
 
-    start: offset of the IP header in the slab.  length: bytes from there.  verdict: nat.verdict.Verdict.
+    slab: the memory; u8, u16, u32, u64: the same, read by 1, 2, 4 and 8 bytes.  start: offset of the IP header in the slab.  length: bytes from there.  verdict: nat.verdict.Verdict.
     out: the side to emit on, sides.NOWHERE for none.  neighbour: next hop's MAC address in the low 48 bits.
     """
 
     def __init__(self, capacity: int = FRAMES) -> None:
         self.capacity = capacity
         self.count = 0
-        self.u8 = memoryview(mmap.mmap(-1, capacity * SLOT))
-        self.u16, self.u32, self.u64 = self.u8.cast("H"), self.u8.cast("I"), self.u8.cast("Q")
+        self.slab = slab = memoryview(mmap.mmap(-1, capacity * SLOT))
+        self.u8, self.u16, self.u32, self.u64 = slab, slab.cast("H"), slab.cast("I"), slab.cast("Q")
         self.start = memoryview(bytearray(4 * capacity)).cast("I")
         self.length = memoryview(bytearray(4 * capacity)).cast("I")
         self.verdict = memoryview(bytearray(capacity))
@@ -47,8 +47,8 @@ class Batch:
     def append(self, packet: bytes, offload: bytes = NO_OFFLOAD) -> None:
         """Add one IP packet (at most FRAME_MAX bytes) and the 10-byte virtio_net_hdr it came with."""
         start = self.start[self.count]
-        self.u8[start - vnet.HEADER : start] = offload
-        self.u8[start : start + len(packet)] = packet
+        self.slab[start - vnet.HEADER : start] = offload
+        self.slab[start : start + len(packet)] = packet
         self.length[self.count] = len(packet)
         self.out[self.count] = sides.NOWHERE
         self.count += 1
@@ -56,9 +56,9 @@ class Batch:
     def packet(self, index: int) -> bytes:
         """A copy of frame `index`, from its IP header on."""
         start = self.start[index]
-        return bytes(self.u8[start : start + self.length[index]])
+        return bytes(self.slab[start : start + self.length[index]])
 
     def offload(self, index: int) -> bytes:
         """A copy of frame `index`'s virtio_net_hdr, its offsets counted from the IP header."""
         start = self.start[index]
-        return bytes(self.u8[start - vnet.HEADER : start])
+        return bytes(self.slab[start - vnet.HEADER : start])

@@ -1,0 +1,58 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from gateway.wire cimport bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
+from gateway.wire.batch cimport Batch
+
+cdef uint64_t swap16(uint64_t value) noexcept nogil
+cdef uint64_t swap32(uint64_t value) noexcept nogil
+cdef uint64_t swap64(uint64_t value) noexcept nogil
+cdef uint64_t fold(uint64_t total) noexcept nogil
+
+
+@cython.final
+cdef class Packet:
+    cdef uint8_t[::1] u8
+    cdef uint16_t[::1] u16
+    cdef uint32_t[::1] u32
+    cdef uint64_t[::1] u64
+    cdef readonly int64_t at, end, transport, checksum, segment
+    cdef readonly uint64_t source_high, source_low, destination_high, destination_low, ports
+    cdef readonly int64_t family, protocol, ttl, kind, fragment, tcp_flags, icmp_type
+    cdef readonly bint partial, quoted
+
+    cpdef bind(self, Batch batch)
+    @cython.locals(version=uint32_t, wrong=int64_t)
+    cpdef int64_t parse(self, int64_t at, int64_t length, bint quoted) except? -1 nogil
+    @cython.locals(at=int64_t, header=int64_t, total=int64_t)
+    cdef int64_t parse4(self, int64_t length) except? -1 nogil
+    @cython.locals(total=uint64_t, word=int64_t, index=int64_t)
+    cdef bint header_sums_up(self, int64_t header) except? -1 nogil
+    @cython.locals(at=int64_t, option=uint32_t)
+    cdef int64_t walk_options(self) except? -1 nogil
+    @cython.locals(at=int64_t, total=int64_t)
+    cdef int64_t parse6(self, int64_t length) except? -1 nogil
+    @cython.locals(at=int64_t, following=uint32_t, size=int64_t, _=int64_t)
+    cdef int64_t walk_extensions(self) except? -1 nogil
+    @cython.locals(field=uint32_t)
+    cdef bint note_fragment(self, int64_t at) except? -1 nogil
+    @cython.locals(room=int64_t, number=int64_t)
+    cdef int64_t parse_transport(self) except? -1 nogil
+    @cython.locals(at=int64_t, header=int64_t)
+    cdef int64_t parse_tcp(self, int64_t room) except? -1 nogil
+    @cython.locals(at=int64_t, length=int64_t, wrong=int64_t)
+    cdef int64_t parse_udp(self, int64_t room) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cdef int64_t parse_icmp(self, int64_t room) except? -1 nogil
+    cpdef bint is_query(self) noexcept nogil
+    cpdef bint is_request(self) noexcept nogil
+    cdef bint is_error(self) noexcept nogil
+    cdef int64_t parse_other(self, int64_t room) except? -1 nogil
+    @cython.locals(before=int64_t, start=int64_t, where=int64_t)
+    cdef int64_t parse_offload(self, int64_t header) except? -1 nogil
+    @cython.locals(at=int64_t, total=uint64_t)
+    cpdef int rewrite(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
+                      uint64_t destination_low, uint64_t ports, uint64_t address_delta, uint64_t transport_delta,
+                      int64_t hops) except? -1 nogil
+    @cython.locals(where=int64_t, number=int64_t, present=uint32_t)
+    cdef int rewrite_transport(self, uint64_t ports, uint64_t address_delta, uint64_t transport_delta) except? -1 nogil

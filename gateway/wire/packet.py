@@ -1,0 +1,329 @@
+"""The packet under translation: its bytes are checked once (`parse`), then read freely and rewritten in place.
+
+A Packet is a cursor over a Batch's slab, used for one packet after another and, a second one, for the
+packet that an ICMP error quotes. IPv4 and IPv6 fill the same fields; addresses are two 64-bit words in
+host order (IPv4 mapped), `ports` is source << 16 | destination. An ICMP identifier counts as both ports.
+"""
+
+from __future__ import annotations
+
+from . import bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
+from .batch import Batch
+
+
+def swap16(value: int) -> int:
+    return (value >> 8 | value << 8) & bits.M16
+
+
+def swap32(value: int) -> int:
+    return (value >> 24 | value >> 8 & 0xFF00 | (value & 0xFF00) << 8 | value << 24) & bits.M32
+
+
+def swap64(value: int) -> int:
+    return (swap32(value & bits.M32) << 32 | swap32(value >> 32)) & bits.M64
+
+
+def fold(total: int) -> int:
+    total = (total & bits.M16) + (total >> 16)
+    total = (total & bits.M16) + (total >> 16)
+    return (total & bits.M16) + (total >> 16)
+
+
+class Packet:
+    """Fields are valid after `parse` returned fault.NONE, until the next `parse`.
+
+    at, end: offsets of the IP header and past the packet's last byte.  transport: offset of what follows
+    the IP headers.  family: 4 or 6.  fragment: offset and more-fragments bit as in an IPv4 header, 0 for a
+    whole packet.  checksum: offset of the transport checksum in the slab, 0 for none.  partial: that checksum
+    is the pseudo-header's only, and the kernel completes it (vnet.NEEDS_CHECKSUM).
+    segment: bytes of IP packet on the wire: of each segment, if this is a superpacket.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.bind(batch)
+
+    def bind(self, batch: Batch) -> None:
+        """Read from this batch from now on."""
+        self.u8, self.u16, self.u32, self.u64 = batch.u8, batch.u16, batch.u32, batch.u64
+
+    def parse(self, at: int, length: int, quoted: bool) -> int:
+        """Check the packet of `length` bytes at `at`; returns a `fault`.
+
+        quoted: it may be cut short anywhere behind the first 8 bytes of transport (RFC 792).
+        """
+        self.at = at
+        self.fragment = 0
+        self.partial = False
+        self.quoted = quoted
+        if length < ipv4.HEADER:
+            return fault.TRUNCATED
+        version = self.u8[at] >> 4
+        if version == 4:
+            wrong = self.parse4(length)
+        elif version == 6:
+            wrong = self.parse6(length)
+        else:
+            return fault.BAD_VERSION
+        if wrong != fault.NONE:
+            return wrong
+        self.segment = self.end - at
+        return self.parse_transport()
+
+    def parse4(self, length: int) -> int:
+        at = self.at
+        header = (self.u8[at] & 15) << 2
+        total = swap16(self.u16[(at + ipv4.TOTAL_LENGTH) >> 1])
+        if header < ipv4.HEADER:
+            return fault.BAD_VERSION
+        if header > length:
+            return fault.TRUNCATED
+        if total < header:
+            return fault.BAD_LENGTH
+        if total > length:
+            if not self.quoted:
+                return fault.TRUNCATED
+            total = length
+        if not self.header_sums_up(header):
+            return fault.BAD_CHECKSUM
+        self.family = 4
+        self.end = at + total
+        self.transport = at + header
+        self.ttl = self.u8[at + ipv4.TTL]
+        self.protocol = self.u8[at + ipv4.PROTOCOL]
+        self.source_high = 0
+        self.destination_high = 0
+        self.source_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.SOURCE) >> 2])
+        self.destination_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.DESTINATION) >> 2])
+        self.fragment = swap16(self.u16[(at + ipv4.FRAGMENT) >> 1]) & (ipv4.MF | ipv4.OFFSET_MASK)
+        if header > ipv4.HEADER:
+            return self.walk_options()
+        return fault.NONE
+
+    def header_sums_up(self, header: int) -> bool:
+        total = 0
+        word = self.at >> 2
+        for index in range(word, word + (header >> 2)):
+            total += self.u32[index]
+        total = (total & bits.M32) + (total >> 32)
+        return fold(total) == bits.M16
+
+    def walk_options(self) -> int:
+        """IPv4 options: whole, and none that routes by the sender's wish (RFC 7126 section 4.3)."""
+        at = self.at + ipv4.HEADER
+        while at < self.transport:
+            option = self.u8[at]
+            if option == ipv4.OPTION_END:
+                return fault.NONE
+            if option in (ipv4.OPTION_LSRR, ipv4.OPTION_SSRR):
+                return fault.SOURCE_ROUTE
+            if option == ipv4.OPTION_NOP:
+                at += 1
+                continue
+            if at + 1 >= self.transport or self.u8[at + 1] < 2 or at + self.u8[at + 1] > self.transport:
+                return fault.BAD_HEADER
+            at += self.u8[at + 1]
+        return fault.NONE
+
+    def parse6(self, length: int) -> int:
+        at = self.at
+        if length < ipv6.HEADER:
+            return fault.TRUNCATED
+        total = ipv6.HEADER + swap16(self.u16[(at + ipv6.PAYLOAD_LENGTH) >> 1])
+        if total > length:
+            if not self.quoted:
+                return fault.TRUNCATED
+            total = length
+        self.family = 6
+        self.end = at + total
+        self.ttl = self.u8[at + ipv6.HOP_LIMIT]
+        self.source_high = swap64(self.u64[(at + ipv6.SOURCE) >> 3])
+        self.source_low = swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
+        self.destination_high = swap64(self.u64[(at + ipv6.DESTINATION) >> 3])
+        self.destination_low = swap64(self.u64[(at + ipv6.DESTINATION + 8) >> 3])
+        return self.walk_extensions()
+
+    def walk_extensions(self) -> int:
+        """Up to the first header that is no extension; a routing header of type 0 is refused (RFC 5095)."""
+        at = self.at + ipv6.HEADER
+        following = self.u8[self.at + ipv6.NEXT_HEADER]
+        for _ in range(ipv6.EXTENSIONS_MAX):
+            if not (following == protocol.HOP_BY_HOP or following == protocol.ROUTING
+                    or following == protocol.DESTINATION or following == protocol.FRAGMENT):
+                self.protocol = following
+                self.transport = at
+                return fault.NONE
+            if at + 8 > self.end:
+                return fault.TRUNCATED
+            if following == protocol.ROUTING and self.u8[at + 2] == 0:
+                return fault.SOURCE_ROUTE
+            size = (self.u8[at + 1] + 1) << 3
+            if following == protocol.FRAGMENT:
+                size = ipv6.FRAGMENT_HEADER
+                if not self.note_fragment(at):
+                    self.protocol = self.u8[at]
+                    self.transport = at + size
+                    return fault.NONE
+            following = self.u8[at]
+            at += size
+        return fault.EXTENSION_LIMIT
+
+    def note_fragment(self, at: int) -> bool:
+        """Remember a fragment header's place in the datagram; whether more headers follow in this part."""
+        field = swap16(self.u16[(at + ipv6.FRAGMENT_OFFSET) >> 1])
+        self.fragment = field >> 3 | (field & ipv6.FRAGMENT_MORE) << 13
+        return self.fragment & ipv4.OFFSET_MASK == 0
+
+    def parse_transport(self) -> int:
+        """Ports, flags and where the checksum lies."""
+        self.ports = 0
+        self.checksum = 0
+        self.tcp_flags = 0
+        self.kind = kind.FLOW
+        if self.fragment != 0:
+            self.kind = kind.FRAGMENT
+            if self.fragment & ipv4.OFFSET_MASK:
+                return fault.NONE
+        room = self.end - self.transport
+        number = self.protocol
+        if number == protocol.TCP:
+            return self.parse_tcp(room)
+        if number == protocol.UDP or number == protocol.UDPLITE:
+            return self.parse_udp(room)
+        if number == protocol.ICMP or number == protocol.ICMPV6:
+            return self.parse_icmp(room)
+        return self.parse_other(room)
+
+    def parse_tcp(self, room: int) -> int:
+        at = self.transport
+        self.ports = swap32(self.u32[at >> 2])
+        if self.quoted:
+            if room < 8:
+                return fault.TRUNCATED
+            if room >= tcp.CHECKSUM + 2:
+                self.checksum = at + tcp.CHECKSUM
+            return fault.NONE
+        if room < tcp.HEADER:
+            return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
+        header = self.u8[at + tcp.DATA_OFFSET] >> 4 << 2
+        if header < tcp.HEADER or header > room:
+            return fault.BAD_HEADER if self.fragment == 0 else fault.TINY_FRAGMENT
+        self.checksum = at + tcp.CHECKSUM
+        self.tcp_flags = self.u8[at + tcp.FLAGS]
+        return self.parse_offload(header)
+
+    def parse_udp(self, room: int) -> int:
+        at = self.transport
+        if room < udp.HEADER:
+            return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
+        self.ports = swap32(self.u32[at >> 2])
+        self.checksum = at + udp.CHECKSUM
+        if self.quoted:
+            return fault.NONE
+        if self.protocol == protocol.UDP and self.fragment == 0:
+            length = swap16(self.u16[(at + udp.LENGTH) >> 1])
+            if length < udp.HEADER or length > room:
+                return fault.BAD_LENGTH
+        wrong = self.parse_offload(udp.HEADER)
+        if wrong == fault.NONE and self.family == 6 and not self.partial and self.u16[self.checksum >> 1] == 0:
+            return fault.NO_UDP_CHECKSUM
+        return wrong
+
+    def parse_icmp(self, room: int) -> int:
+        at = self.transport
+        if (self.protocol == protocol.ICMP) != (self.family == 4):
+            return fault.BAD_HEADER
+        if room < icmp.HEADER:
+            return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
+        self.icmp_type = self.u8[at + icmp.TYPE]
+        self.checksum = at + icmp.CHECKSUM
+        if self.is_query():
+            self.ports = swap16(self.u16[(at + icmp.ID) >> 1])
+            self.ports |= self.ports << 16
+        elif self.is_error():
+            self.kind = kind.ERROR
+        else:
+            self.kind = kind.LINK
+        return fault.NONE if self.quoted else self.parse_offload(icmp.HEADER)
+
+    def is_query(self) -> bool:
+        """A request or reply with an identifier: echo, and on IPv4 timestamp."""
+        if self.family == 6:
+            return self.icmp_type == icmp.ECHO_REQUEST6 or self.icmp_type == icmp.ECHO_REPLY6
+        return (self.icmp_type == icmp.ECHO_REQUEST or self.icmp_type == icmp.ECHO_REPLY
+                or self.icmp_type == icmp.TIMESTAMP_REQUEST or self.icmp_type == icmp.TIMESTAMP_REPLY)
+
+    def is_request(self) -> bool:
+        """An ICMP query that may begin a flow."""
+        if self.family == 6:
+            return self.icmp_type == icmp.ECHO_REQUEST6
+        return self.icmp_type == icmp.ECHO_REQUEST or self.icmp_type == icmp.TIMESTAMP_REQUEST
+
+    def is_error(self) -> bool:
+        if self.family == 6:
+            return self.icmp_type >= icmp.UNREACHABLE6 and self.icmp_type <= icmp.PARAMETER_PROBLEM6
+        return (self.icmp_type == icmp.UNREACHABLE or self.icmp_type == icmp.TIME_EXCEEDED
+                or self.icmp_type == icmp.PARAMETER_PROBLEM or self.icmp_type == icmp.SOURCE_QUENCH)
+
+    def parse_other(self, room: int) -> int:
+        """SCTP and DCCP have ports where TCP has them; what else there is has none that we know."""
+        if self.protocol == protocol.SCTP or self.protocol == protocol.DCCP:
+            if room < 12 and not (self.quoted and room >= 8):
+                return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
+            self.ports = swap32(self.u32[self.transport >> 2])
+            if self.protocol == protocol.DCCP:
+                self.checksum = self.transport + udp.CHECKSUM
+        return fault.NONE
+
+    def parse_offload(self, header: int) -> int:
+        """The virtio_net_hdr before the packet, as far as it speaks of this transport header."""
+        before = self.at - vnet.HEADER
+        if self.u8[before + vnet.FLAGS] & vnet.NEEDS_CHECKSUM:
+            start = self.at + self.u16[(before + vnet.CHECKSUM_START) >> 1]
+            where = start + self.u16[(before + vnet.CHECKSUM_OFFSET) >> 1]
+            if where + 2 > self.end:
+                return fault.BAD_HEADER
+            self.partial = where == self.checksum and start == self.transport
+        if self.u8[before + vnet.GSO_TYPE] != vnet.GSO_NONE:
+            self.segment = self.transport + header - self.at + self.u16[(before + vnet.GSO_SIZE) >> 1]
+        return fault.NONE
+
+    def rewrite(self, source_high: int, source_low: int, destination_high: int, destination_low: int,
+                ports: int, address_delta: int, transport_delta: int, hops: int) -> None:
+        """Put another tuple in; deltas are the one's complement sums this adds (RFC 1624), in memory order.
+
+        hops: 1 for a packet that is forwarded, 0 for one that is only quoted.
+        """
+        at = self.at
+        if self.family == 4:
+            self.u32[(at + ipv4.SOURCE) >> 2] = swap32(source_low & bits.M32)
+            self.u32[(at + ipv4.DESTINATION) >> 2] = swap32(destination_low & bits.M32)
+            self.u8[at + ipv4.TTL] = self.ttl - hops
+            total = (self.u16[(at + ipv4.CHECKSUM) >> 1] ^ bits.M16) + address_delta + (bits.M16 - hops)
+            self.u16[(at + ipv4.CHECKSUM) >> 1] = fold(total) ^ bits.M16
+        else:
+            self.u64[(at + ipv6.SOURCE) >> 3] = swap64(source_high)
+            self.u64[(at + ipv6.SOURCE + 8) >> 3] = swap64(source_low)
+            self.u64[(at + ipv6.DESTINATION) >> 3] = swap64(destination_high)
+            self.u64[(at + ipv6.DESTINATION + 8) >> 3] = swap64(destination_low)
+            self.u8[at + ipv6.HOP_LIMIT] = self.ttl - hops
+        if self.checksum != 0:
+            self.rewrite_transport(ports, address_delta, transport_delta)
+        elif self.protocol == protocol.TCP:  # quoted, and cut off before its checksum
+            self.u32[self.transport >> 2] = swap32(ports)
+
+    def rewrite_transport(self, ports: int, address_delta: int, transport_delta: int) -> None:
+        where = self.checksum >> 1
+        number = self.protocol
+        if number == protocol.ICMP or number == protocol.ICMPV6:
+            self.u16[(self.transport + icmp.ID) >> 1] = swap16(ports & bits.M16)
+        else:
+            self.u32[self.transport >> 2] = swap32(ports)
+        present = self.u16[where]
+        if self.partial:  # holds the pseudo-header's sum, which has addresses but no ports, and ICMPv4 has none
+            if number != protocol.ICMP:
+                self.u16[where] = fold(present + address_delta)
+        elif present != 0 or number != protocol.UDP:
+            present = fold((present ^ bits.M16) + transport_delta) ^ bits.M16
+            if present == 0 and (number == protocol.UDP or number == protocol.UDPLITE):
+                present = bits.M16
+            self.u16[where] = present
