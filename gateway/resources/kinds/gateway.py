@@ -1,0 +1,177 @@
+"""Gateway, this project's own kind: the two sides, the egress addresses, and how translation behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator
+
+from ..fields import (
+    Address,
+    CaptureField,
+    CidrOrAddressField,
+    Duration,
+    InterfaceField,
+    OwnAddressField,
+    PortRangeField,
+    UnicastField,
+    address,
+    said,
+    unicast_or_link,
+)
+from ..schema import Problem, Resource, Section
+
+Driver = Literal["tun", "packet", "memory"]
+ScopeName = Literal["EndpointIndependent", "AddressDependent", "AddressAndPortDependent"]
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+SMALLEST_MSS, LARGEST_MSS = 48, 65_495
+MOST_FLOWS = 2**27  # rows are counted in 32 bits, with room for two index entries each
+
+# Shorter than a requirement allows: accepted, since a lab may want to see it happen.
+SHORT = {
+    "tcp_established": ("tcpEstablished", 7440 * SECOND, "2h4m", "RFC 5382 REQ-5"),
+    "tcp_transitory": ("tcpTransitory", 4 * MINUTE, "4m", "RFC 5382 REQ-5"),
+    "tcp_opening": ("tcpOpening", 4 * MINUTE, "4m", "RFC 5382 REQ-5"),
+    "tcp_closing": ("tcpClosing", 4 * MINUTE, "4m", "RFC 5382 REQ-5"),
+    "tcp_inbound_syn": ("tcpInboundSyn", 6 * SECOND, "6s", "RFC 5382 REQ-4"),
+    "udp": ("udp", 2 * MINUTE, "2m", "RFC 4787 REQ-5"),
+    "icmp": ("icmp", MINUTE, "60s", "RFC 5508 REQ-2"),
+}
+
+
+def mss(value: Any) -> str | int:
+    if value in ("Auto", "Off"):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and SMALLEST_MSS <= value <= LARGEST_MSS:
+        return value
+    raise ValueError(f"must be Auto, Off or a number of bytes from {SMALLEST_MSS} to {LARGEST_MSS}, not {said(value)}; "
+                     "write Auto to follow the smaller MTU")
+
+
+def next_hops(value: Any) -> tuple[Address, ...]:
+    """An address, or a list with one for each family."""
+    found = tuple(unicast_or_link(address(one)) for one in (value if isinstance(value, list) else [value]))
+    if len({one.version for one in found}) != len(found):
+        raise ValueError("has two addresses of one family; keep one for IPv4 and one for IPv6")
+    return found
+
+
+class Side(Section):
+    interface: InterfaceField | None = None
+    mtu: int = Field(default=1500, ge=68, le=65_535)
+    addresses: list[OwnAddressField] = []
+
+
+class InsideSide(Side):
+    driver: Driver = "tun"
+    capture: list[CaptureField] = []
+
+
+class OutsideSide(Side):
+    driver: Driver = "packet"
+    next_hop: Annotated[tuple[Address, ...], PlainValidator(next_hops)] = ()
+
+
+class PerTransport(Section):
+    tcp: ScopeName = "AddressAndPortDependent"
+
+
+class Mapping(PerTransport):
+    udp: ScopeName = "EndpointIndependent"
+
+
+class Filtering(PerTransport):
+    udp: ScopeName = "AddressAndPortDependent"
+
+
+class Nat(Section):
+    port_range: PortRangeField | None = None  # None: 1024-65535, and well-known ports stay below 1024
+    mapping: Mapping = Mapping()
+    filtering: Filtering = Filtering()
+    port_preservation: bool = True
+    hairpinning: bool = True
+    on_exhaustion: Literal["Reject", "Drop"] = "Reject"
+    midstream: Literal["Drop", "Reset", "Adopt"] = "Drop"
+    mss_clamping: Annotated[str | int, PlainValidator(mss)] = "Auto"
+    inbound_refresh: bool = False
+    no_translate: list[CidrOrAddressField] = []
+
+
+class Timeouts(Section):
+    """Nanoseconds."""
+
+    tcp_established: Duration = 7440 * SECOND
+    tcp_transitory: Duration = 4 * MINUTE
+    tcp_opening: Duration | None = None
+    tcp_closing: Duration | None = None
+    tcp_inbound_syn: Duration = 6 * SECOND
+    udp: Duration = 5 * MINUTE
+    icmp: Duration = MINUTE
+    other: Duration = 10 * MINUTE
+    fragment: Duration = 15 * SECOND
+
+
+class Limits(Section):
+    flows: int = Field(default=262_144, ge=1, le=MOST_FLOWS)
+    flows_per_source: int = Field(default=0, ge=0, le=MOST_FLOWS)
+    ports_per_source: int = Field(default=0, ge=0, le=65_536)
+    new_flows_per_second_per_source: int = Field(default=0, ge=0, le=1_000_000_000)
+    fragments_held: int = Field(default=1024, ge=0, le=1_000_000)
+    icmp_errors_per_second: int = Field(default=1000, ge=0, le=1_000_000)
+
+
+class GatewaySpec(Section):
+    inside: InsideSide = InsideSide()
+    outside: OutsideSide = OutsideSide()
+    addresses: list[UnicastField] = []
+    nat: Nat = Nat()
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+
+
+class Gateway(Resource):
+    KIND: ClassVar[str] = "Gateway"
+    VERSIONS: ClassVar[tuple[str, ...]] = ("gateway/v1",)
+
+    spec: GatewaySpec = GatewaySpec()
+
+    @property
+    def interfaces(self) -> tuple[str, str]:
+        """The names of the inside and outside device; empty where memory needs none and packet none was given."""
+        defaults = {"tun": ("gw-inside", "gw-outside")}
+        inside, outside = self.spec.inside, self.spec.outside
+        return (inside.interface or defaults.get(inside.driver, ("", ""))[0],
+                outside.interface or defaults.get(outside.driver, ("", ""))[1])
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self.interface_problems()
+        yield from self.address_problems()
+
+    def interface_problems(self) -> Iterator[Problem]:
+        for side, name in zip(("inside", "outside"), self.interfaces, strict=True):
+            if not name and getattr(self.spec, side).driver == "packet":
+                yield Problem(("spec", side, "interface"), "is required with driver packet; add the interface's name, "
+                                                           "such as eth0")
+        inside, outside = self.interfaces
+        if inside and inside == outside:
+            yield Problem(("spec", "outside", "interface"), f"{outside} is the inside interface too; name another one")
+
+    def address_problems(self) -> Iterator[Problem]:
+        seen: set[Address] = set()
+        for index, one in enumerate(self.spec.addresses):
+            if one in seen:
+                yield Problem(("spec", "addresses", index), f"{one} is here twice; remove one of the two")
+            seen.add(one)
+        for side in ("inside", "outside"):
+            own = [interface.ip for interface in getattr(self.spec, side).addresses]
+            for index, one in enumerate(own):
+                if one in own[:index]:
+                    yield Problem(("spec", side, "addresses", index), f"{one} is here twice; remove one of the two")
+
+    def remarks(self) -> Iterator[Problem]:
+        for name, (field, least, written, source) in SHORT.items():
+            value = getattr(self.spec.timeouts, name)
+            if value is not None and value < least:
+                yield Problem(("spec", "timeouts", field), f"is shorter than {written}, the least that {source} allows")

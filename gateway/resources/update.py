@@ -1,0 +1,45 @@
+"""What may not change while the gateway runs: Calico's immutable fields, and what needs a restart here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .errors import ResourceError, ResourceErrors
+from .kinds.ippool import IPPool
+from .resources import Resources
+
+
+def check_update(old: Resources, new: Resources) -> None:
+    """Raises ResourceErrors if `new` cannot take the place of `old` in a running gateway."""
+    errors = [*gateway_changes(old, new)]
+    before = {pool.name: pool for pool in old.pools}
+    for pool in new.pools:
+        if pool.name in before:
+            errors += pool_changes(before[pool.name], pool)
+    if errors:
+        raise ResourceErrors(errors)
+
+
+def gateway_changes(old: Resources, new: Resources) -> Iterator[ResourceError]:
+    restart = "restart the gateway to change it, or put the old value back"
+    was, gateway = old.gateway, new.gateway
+    for index, side in enumerate(("inside", "outside")):
+        if getattr(was.spec, side).driver != getattr(gateway.spec, side).driver:
+            yield gateway.error("spec", side, "driver", message=f"was {getattr(was.spec, side).driver}; {restart}")
+        if was.interfaces[index] != gateway.interfaces[index]:
+            name = was.interfaces[index] or "not given"
+            yield gateway.error("spec", side, "interface", message=f"was {name}; {restart}")
+    if was.spec.limits.flows != gateway.spec.limits.flows:
+        yield gateway.error("spec", "limits", "flows", message=f"was {was.spec.limits.flows}; {restart}")
+
+
+def pool_changes(old: IPPool, new: IPPool) -> Iterator[ResourceError]:
+    if old.spec.cidr != new.spec.cidr:
+        yield new.error("spec", "cidr", message=f"was {old.spec.cidr}, and a pool's CIDR cannot change; give the new "
+                                                "range to a pool of another name")
+    if old.block_size != new.block_size:
+        yield new.error("spec", "blockSize", message=f"was {old.block_size}, and a pool's block size cannot change; "
+                                                     "put the old one back, or use a pool of another name")
+    if "LoadBalancer" in old.uses and new.uses != {"LoadBalancer"}:
+        yield new.error("spec", "allowedUses", message="was LoadBalancer, and such a pool cannot get another use; "
+                                                       "use a pool of another name")
