@@ -70,7 +70,7 @@ def counting(pools: Iterable[IPPool]) -> list[IPPool]:
 
 
 def pool_flags(pool: IPPool, inside: bool) -> int:
-    """A pool disabled and not translated is an exclusion: its addresses may be anywhere, so packets for it go outside."""
+    """A pool disabled and untranslated is an exclusion: its addresses may be anywhere, so packets for it go outside."""
     flags = 0 if pool.uses == {"LoadBalancer"} else decision.POOL
     if pool.spec.nat_outgoing:
         flags |= decision.NAT_SOURCE
