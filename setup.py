@@ -27,6 +27,8 @@ CONSTANTS = [
     "gateway/wire/udp.py",
     "gateway/wire/vnet.py",
     "gateway/match/decision.py",
+    "gateway/match/node.py",
+    "gateway/nat/bounds.py",
     "gateway/nat/row.py",
     "gateway/nat/state.py",
     "gateway/nat/verdict.py",

@@ -1,3 +1,17 @@
 from libc.stdint cimport uint64_t
 
+from gateway.wire cimport bits
+
+cimport cython
+
+ctypedef (uint64_t, uint64_t, uint64_t, uint64_t) Lanes
+
+@cython.locals(state=Lanes)
 cpdef uint64_t siphash5(uint64_t key0, uint64_t key1, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) noexcept nogil
+@cython.locals(state=Lanes)
+cpdef uint64_t siphash2(uint64_t key0, uint64_t key1, uint64_t a, uint64_t b) noexcept nogil
+cdef Lanes begin(uint64_t key0, uint64_t key1) noexcept nogil
+@cython.locals(v0=uint64_t, v1=uint64_t, v2=uint64_t, v3=uint64_t)
+cdef Lanes absorb(Lanes state, uint64_t word) noexcept nogil
+cdef uint64_t finish(Lanes state) noexcept nogil
+cdef Lanes turn(uint64_t v0, uint64_t v1, uint64_t v2, uint64_t v3) noexcept nogil

@@ -1,0 +1,20 @@
+"""How much work the flow table and the port search do at most, each bound by its name.
+
+No flow, packet or address chooses these: a flood can make the gateway refuse, never make it slow.
+"""
+
+PROBE_LIMIT = 64  # index slots from an entry's home; the displacement field of an entry holds this much
+DISPLACEMENT_BITS = 6
+KIND_BITS = 2  # of an index entry: a tuple's direction, or which end of a mapping
+SLOTS_PER_ROW = 5  # two entries a flow, two more for the head of its mapping: the index is never above 4/5 full
+ROW_LIMIT = 0xFFFFFF  # rows that an entry of 32 bits can name
+RING_LIMIT = 256  # members of a mapping looked at for one that is alive
+RANDOM_TRIES = 32  # random candidates for a port before the exact search
+EXHAUSTED_ENTRIES = 256  # destinations remembered to have no port left; a power of two
+PORTS = 65536
+
+# The kinds of index entry. ORIGINAL and REPLY are sides.ORIGINAL and sides.REPLY.
+TUPLE = 0  # the high bit of a kind: a flow's tuple, by its direction
+MAPPING = 1  # or a mapping
+INTERNAL = 2
+EXTERNAL = 3
