@@ -36,7 +36,8 @@ class Prefixes:
             word = (low if header & node.LOW else high) >> (header & node.SHIFT_MASK)
             stride = header >> node.STRIDE_SHIFT & node.STRIDE_MASK
             block = word >> stride
-            if block >> 32 == self.nodes[entry + node.CHECK_HIGH] and block & bits.M32 == self.nodes[entry + node.CHECK_LOW]:
+            if (block & bits.M32 == self.nodes[entry + node.CHECK_LOW]
+                    and block >> 32 == self.nodes[entry + node.CHECK_HIGH]):
                 entry = self.nodes[entry + node.CHILDREN + (word & ((1 << stride) - 1))]
             else:
                 entry = self.nodes[entry + node.OTHERWISE]

@@ -104,7 +104,7 @@ class Builder:
         inner = (begin ^ end).bit_length()  # the smallest aligned block that holds the region
         if free > WORD > inner:
             inner = WORD  # a node stays within one word of the address
-        return self._node(begin >> inner << inner, inner, otherwise, high - low, free > WORD)
+        return self._node(begin >> inner << inner, inner, otherwise, free > WORD)
 
     def _region(self, first: int, free: int, low: int, high: int) -> tuple[int, int, int]:
         """(class outside, first, last address) of the smallest part of a block that has another class."""
@@ -116,10 +116,11 @@ class Builder:
             return before, self.starts[low], self.starts[high - 1] - 1
         return left if (left[1] ^ left[2]).bit_length() < (right[1] ^ right[2]).bit_length() else right
 
-    def _node(self, first: int, free: int, otherwise: int, changes: int, high_word: bool) -> int:
+    def _node(self, first: int, free: int, otherwise: int, high_word: bool) -> int:
         offset = len(self.nodes)
         base = WORD if high_word else 0
-        stride = min(free - base, node.STRIDE_MAX, changes.bit_length() + self.spread)
+        changes = bisect_left(self.starts, first + (1 << free)) - bisect_right(self.starts, first)
+        stride = min(free - base, node.STRIDE_MAX, changes.bit_length() + self.spread) if changes else 0
         step = free - stride
         check = (first >> free) & (bits.M64 >> (free - base))
         header = (step - base) | stride << node.STRIDE_SHIFT | (0 if high_word else node.LOW)
@@ -137,7 +138,8 @@ class Builder:
             after = self.starts[change] if change < len(self.starts) else first + (count << step)
             run = min((after - first) >> step, count) - index
             if run:
-                self.nodes[place + index : place + index + run] = array("I", [node.LEAF | self.classes[change - 1]]) * run
+                leaf = array("I", [node.LEAF | self.classes[change - 1]])
+                self.nodes[place + index : place + index + run] = leaf * run
                 index += run
             else:
                 self.nodes[place + index] = self.entry(block, step)

@@ -18,3 +18,8 @@ TUPLE = 0  # the high bit of a kind: a flow's tuple, by its direction
 MAPPING = 1  # or a mapping
 INTERNAL = 2
 EXTERNAL = 3
+
+# What a port is for a row.
+FREE = 0
+TAKEN = 1  # by the host, or by a mapping
+TAKEN_TUPLE = 2  # only towards this remote: some flow has the very reply tuple

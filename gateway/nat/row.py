@@ -27,7 +27,7 @@ LABEL_MASK = 0xFFFFFFFFFFFF
 ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum
 TRANSPORT_DELTA = 39  # the same with ports
 DECISION = 58  # index of the decision (pool, policy) that let the flow begin
-SPARE = 59
+MAPPING_SCOPE = 59  # 0: the row's mapping is endpoint-independent, 1: it depends on the remote address
 
 # 32-bit fields
 EXPIRES = 20  # tick from which the row is dead
@@ -35,7 +35,7 @@ PACKETS = 21
 TCP_END = 24  # per direction, stride TCP_STRIDE: highest sequence number sent + 1
 TCP_MAX_END = 25  # highest sequence number the peer's window lets it send + 1
 TCP_STRIDE = 2
-NEXT = 30  # neighbours in the ring of flows that share an endpoint-independent mapping
+NEXT = 30  # neighbours in the ring of flows that share a mapping
 PREVIOUS = 31
 FREE = 30  # next free row, while the row is free
 
@@ -47,7 +47,7 @@ TCP_WINDOW = 115  # per direction: log2, rounded up, of the largest window seen
 
 # FLAGS
 USED = 1
-MAPPED = 2  # member of an endpoint-independent mapping
+MAPPED = 2  # member of a mapping: endpoint-independent or address-dependent
 MAPPING_HEAD = 4  # the row its mapping's index entries point to
 REPLIED = 8
 WINDOW_KNOWN = 16  # both directions' TCP windows were seen from the SYN on
@@ -57,5 +57,7 @@ FIN_REPLY = 128
 
 TICK_SHIFT = 24  # a tick is 2**24 ns, 16.8 ms; 32 bits of them are 2.2 years, compared modulo 2**32
 LABEL_SIDE = 40
+LABEL_PROTOCOL_MASK = 0xFF00000000
 LABEL_PROTOCOL = 32
 LABEL_SOURCE_PORT = 16
+LABEL_MARK = 48  # above a label: what keeps the hashes of different kinds of key apart
