@@ -1,0 +1,471 @@
+"""Batched system calls: the only file of the packet path that cannot also be read as Python (see _syscalls_py.py).
+
+Frames are read straight into their slots and sent from there. In a slot, before the IP packet: 24 bytes that
+hold [offload 10][Ethernet 14] as an AF_PACKET socket has them, or [14 unused][offload 10] as a TUN has them
+and as the rest of the gateway expects them; the offload header's offsets count from what follows it.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, EMSGSIZE, ENOBUFS, errno
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t read(int fd, void *buffer, size_t size)
+    ssize_t write(int fd, const void *buffer, size_t size)
+
+cdef extern from "<sys/socket.h>" nogil:
+    """
+    #define _GNU_SOURCE 1
+    #include <sys/socket.h>
+    #include <sys/uio.h>
+    """
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+        int msg_flags
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
+    int recvmmsg(int fd, mmsghdr *messages, unsigned int count, int flags, void *timeout)
+    int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags)
+    enum:
+        MSG_DONTWAIT
+        MSG_TRUNC
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint16_t htons(uint16_t value)
+
+cdef enum:
+    OFFLOAD = 10
+    ETHERNET = 14
+    HEADROOM = 24
+    FRAME = 65536
+    BATCH_BYTES = 131072
+    IN_FLIGHT = 196608  # bytes a batch should hold at most: it is to stay in the second-level cache
+    VLEN_LEAST = 4
+    NEEDS_CHECKSUM = 1
+    RETRIES = 4  # of a full send queue, a batch
+    WAYS = 2
+    ERRORS = 256
+    HOPS = 65536  # next hops known at once; one more starts afresh
+
+
+cdef class Frames:
+    """Pointers into one batch, taken once and good as long as this object lives."""
+
+    cdef readonly object batch
+    cdef uint8_t[::1] u8_view
+    cdef uint32_t[::1] start_view, length_view
+    cdef uint8_t[::1] out_view
+    cdef uint64_t[::1] neighbour_view
+    cdef uint8_t *slab
+    cdef uint32_t *start
+    cdef uint32_t *length
+    cdef uint8_t *out
+    cdef uint64_t *neighbour
+    cdef int capacity
+
+    def __init__(self, batch):
+        self.batch = batch
+        self.u8_view, self.start_view, self.length_view = batch.u8, batch.start, batch.length
+        self.out_view, self.neighbour_view = batch.out, batch.neighbour
+        self.capacity = batch.capacity
+        self.slab, self.start, self.length = &self.u8_view[0], &self.start_view[0], &self.length_view[0]
+        self.out, self.neighbour = &self.out_view[0], &self.neighbour_view[0]
+        for index in range(self.capacity):
+            if self.start[index] < HEADROOM or self.start[index] + FRAME > <size_t>self.u8_view.shape[0]:
+                raise ValueError("a slot lies outside the slab")
+
+
+cdef class Calls:
+    """What both kinds of descriptor have: the bound batch and the counts."""
+
+    cdef readonly int fd
+    cdef readonly int64_t received, sent, truncated, unresolved
+    cdef int64_t failed[ERRORS]
+    cdef Frames frames, before
+
+    def __init__(self, int fd):
+        self.fd = fd
+        memset(self.failed, 0, sizeof(self.failed))
+
+    def errors(self):
+        """{errno: frames that could not be sent because of it}."""
+        return {number: self.failed[number] for number in range(ERRORS) if self.failed[number]}
+
+    cdef Frames bind(self, batch):
+        """Two batches are remembered: what a descriptor fills and what it sends are seldom the same one."""
+        if self.frames is None or self.frames.batch is not batch:
+            self.frames, self.before = self.before, self.frames
+            if self.frames is None or self.frames.batch is not batch:
+                self.frames = Frames(batch)
+        return self.frames
+
+    cdef void fail(self, int number) noexcept nogil:
+        self.failed[number if 0 <= number < ERRORS else 0] += 1
+
+
+cdef void set_header_length(uint8_t *packet, uint32_t length) noexcept nogil:
+    """Make hdr_len of the offload header before `packet` the length of all headers, for a packet to be completed or
+    segmented. 0 makes the kernel copy a superpacket into one linear buffer; what was received may be any hint."""
+    cdef uint8_t *offload = packet - OFFLOAD
+    cdef uint32_t start = 0, headers
+    cdef uint16_t value
+    memcpy(&value, offload + 6, 2)
+    if offload[0] & NEEDS_CHECKSUM:
+        start = value
+    elif offload[1] == 0:
+        return
+    elif packet[0] >> 4 == 4:
+        start = (packet[0] & 15) * 4
+    else:
+        start = 40
+    if start + 20 > length and start + 8 > length:
+        return
+    memcpy(&value, offload + 8, 2)
+    if (offload[1] & 0x7F) in (1, 4) or (offload[1] == 0 and value == 16):
+        headers = start + (packet[start + 12] >> 4) * 4 if start + 20 <= length else length
+    else:
+        headers = start + 8
+    value = <uint16_t>(headers if headers < length else length)
+    memcpy(offload + 2, &value, 2)
+
+
+cdef class Tun(Calls):
+    """A TUN descriptor with IFF_VNET_HDR: one system call a frame."""
+
+    def read(self, batch):
+        """Fill the batch until nothing is left to read, it is full, or holds BATCH_BYTES. Returns its count."""
+        cdef int count = self.fill(self.bind(batch))
+        batch.count = count
+        return count
+
+    cdef int fill(self, Frames frames) noexcept nogil:
+        cdef int count = 0
+        cdef int64_t total = 0
+        cdef ssize_t size
+        while count < frames.capacity and total < BATCH_BYTES:
+            size = read(self.fd, frames.slab + frames.start[count] - OFFLOAD, OFFLOAD + FRAME)
+            if size < 0 and errno == EINTR:
+                continue
+            if size <= OFFLOAD:
+                break
+            frames.length[count] = <uint32_t>(size - OFFLOAD)
+            total += size
+            count += 1
+        self.received += count
+        return count
+
+    def write(self, batch, int side):
+        """Write the frames whose `out` is `side`; returns how many the kernel took."""
+        return self.drain(self.bind(batch), batch.count, side)
+
+    cdef int drain(self, Frames frames, int count, int side) noexcept nogil:
+        cdef int index, done = 0, retries = RETRIES
+        cdef uint8_t *packet
+        for index in range(count):
+            if frames.out[index] != side:
+                continue
+            if frames.length[index] > FRAME:
+                self.fail(EMSGSIZE)
+                continue
+            packet = frames.slab + frames.start[index]
+            set_header_length(packet, frames.length[index])
+            while write(self.fd, packet - OFFLOAD, OFFLOAD + frames.length[index]) < 0:
+                if errno != EINTR and (errno != EAGAIN or retries == 0):
+                    self.fail(errno)
+                    break
+                retries -= errno == EAGAIN
+            else:
+                done += 1
+        self.sent += done
+        return done
+
+
+cdef struct Entry:
+    uint64_t high, low
+    uint32_t generation
+    uint32_t hop
+
+
+cdef class NextHopCache:
+    """destination -> next hop -> MAC address, so that a known destination costs no Python call.
+
+    A route change makes every entry stale at once (the generation); a neighbour's change touches one hop.
+    """
+
+    cdef Entry *entries
+    cdef uint64_t *macs  # by hop number; 0: unknown. Hop 0 is "none".
+    cdef uint8_t *used_flags
+    cdef uint32_t sets, generation
+    cdef uint64_t last_high, last_low
+    cdef uint32_t last_hop
+
+    def __cinit__(self, uint32_t entries=4096):
+        if entries < 2 or entries & (entries - 1):
+            raise ValueError("a power of two is needed")
+        self.sets, self.generation = entries // WAYS, 1
+        self.entries = <Entry *>calloc(entries, sizeof(Entry))
+        self.macs = <uint64_t *>calloc(HOPS, sizeof(uint64_t))
+        self.used_flags = <uint8_t *>calloc(HOPS, 1)
+        if self.entries == NULL or self.macs == NULL or self.used_flags == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.entries)
+        free(self.macs)
+        free(self.used_flags)
+
+    def clear(self):
+        """Forget every destination (the routes changed); hops keep their MAC addresses."""
+        self.generation += 1
+        self.last_hop = 0
+
+    def put(self, bytes destination, uint32_t hop):
+        """Packets for `destination` (4 or 16 bytes) go to hop number `hop`."""
+        cdef uint64_t high = 0, low = 0
+        cdef Entry *entry
+        if not 0 < hop < HOPS:
+            raise ValueError("no such hop number")
+        words(destination, len(destination), &high, &low)
+        entry = self.entries + self.place(high, low)
+        if entry.generation == self.generation and not (entry.high == high and entry.low == low):
+            entry[1] = entry[0]  # the older of the two leaves
+        entry.high, entry.low, entry.hop, entry.generation = high, low, hop, self.generation
+
+    def set_mac(self, uint32_t hop, uint64_t mac):
+        if not 0 < hop < HOPS:
+            raise ValueError("no such hop number")
+        self.macs[hop] = mac
+
+    def used(self, uint32_t hop):
+        """Whether a frame went to `hop` since the last call."""
+        cdef bint was = 0 < hop < HOPS and self.used_flags[hop]
+        if was:
+            self.used_flags[hop] = 0
+        return was
+
+    cdef uint32_t place(self, uint64_t high, uint64_t low) noexcept nogil:
+        cdef uint64_t mixed = (high ^ (low * <uint64_t>0x9E3779B97F4A7C15)) * <uint64_t>0xC2B2AE3D27D4EB4F
+        return <uint32_t>((mixed >> 33) & (self.sets - 1)) * WAYS
+
+    cdef uint64_t find(self, uint64_t high, uint64_t low) noexcept nogil:
+        """The MAC address for a destination, 0 if it or its hop is unknown."""
+        cdef Entry *entry
+        if not (self.last_hop and self.last_high == high and self.last_low == low):
+            entry = self.entries + self.place(high, low)
+            if entry.generation != self.generation or entry.high != high or entry.low != low:
+                entry += 1
+                if entry.generation != self.generation or entry.high != high or entry.low != low:
+                    return 0
+            self.last_high, self.last_low, self.last_hop = high, low, entry.hop
+        self.used_flags[self.last_hop] = 1
+        return self.macs[self.last_hop]
+
+
+cdef void words(const uint8_t *address, Py_ssize_t size, uint64_t *high, uint64_t *low) noexcept nogil:
+    """An address's cache key, in memory order. A v4 address has its own corner: ::a.b.c.d is never forwarded."""
+    cdef uint32_t short_address
+    if size == 16:
+        memcpy(high, address, 8)
+        memcpy(low, address + 8, 8)
+    elif size == 4:
+        memcpy(&short_address, address, 4)
+        high[0], low[0] = 0, short_address
+
+
+cdef class Packet(Calls):
+    """An AF_PACKET socket with PACKET_VNET_HDR: one system call a batch, each way."""
+
+    cdef mmsghdr *messages
+    cdef iovec *vectors
+    cdef int room
+    cdef int64_t mean  # bytes a frame, of the last batches
+    cdef uint8_t own[6]
+    cdef readonly NextHopCache cache
+
+    def __init__(self, int fd, bytes mac, NextHopCache cache):
+        super().__init__(fd)
+        self.cache = cache
+        self.set_mac(mac)
+
+    def __dealloc__(self):
+        free(self.messages)
+        free(self.vectors)
+
+    def close(self):
+        """The descriptor is its owner's to close."""
+
+    def set_mac(self, bytes mac):
+        if len(mac) != 6:
+            raise ValueError("a MAC address has 6 bytes")
+        memcpy(self.own, <const uint8_t *>mac, 6)
+
+    cdef int reserve(self, int room) except -1:
+        """Message headers for `room` frames, made once."""
+        cdef int index
+        if room <= self.room:
+            return 0
+        free(self.messages)
+        free(self.vectors)
+        self.messages = <mmsghdr *>calloc(room, sizeof(mmsghdr))
+        self.vectors = <iovec *>calloc(room, sizeof(iovec))
+        if self.messages == NULL or self.vectors == NULL:
+            self.room = 0
+            raise MemoryError
+        for index in range(room):
+            self.messages[index].msg_hdr.msg_iov = self.vectors + index
+            self.messages[index].msg_hdr.msg_iovlen = 1
+        self.room = room
+        return 0
+
+    def read(self, batch):
+        """Fill the batch with what one recvmmsg gives. Returns its count: IP packets only."""
+        cdef Frames frames = self.bind(batch)
+        self.reserve(frames.capacity)
+        cdef int count = self.fill(frames)
+        batch.count = count
+        return count
+
+    cdef int fill(self, Frames frames) noexcept nogil:
+        cdef int index, got, count = 0, length = self.vector_length(frames.capacity)
+        cdef int64_t total = 0
+        cdef uint32_t slot
+        for index in range(length):
+            self.vectors[index].iov_base = frames.slab + frames.start[index] - HEADROOM
+            self.vectors[index].iov_len = HEADROOM + FRAME
+        got = recvmmsg(self.fd, self.messages, length, MSG_DONTWAIT, NULL)
+        if got <= 0:
+            return 0
+        for index in range(got):
+            total += self.messages[index].msg_len
+            if self.canonical(frames.slab + frames.start[index], index):
+                slot = frames.start[count]  # frames that are not for the gateway give up their place
+                frames.start[count], frames.start[index] = frames.start[index], slot
+                frames.length[count] = self.messages[index].msg_len - HEADROOM
+                count += 1
+        self.mean = (self.mean * 3 + total // got) // 4
+        self.received += count
+        return count
+
+    cdef int vector_length(self, int capacity) noexcept nogil:
+        """As many frames as stay in the cache until they are sent, judged by the last batches."""
+        cdef int64_t fits = IN_FLIGHT // (self.mean + 1)
+        return <int>(VLEN_LEAST if fits < VLEN_LEAST else fits) if fits < capacity else capacity
+
+    cdef bint canonical(self, uint8_t *packet, int index) noexcept nogil:
+        """Move the offload header from before the Ethernet header to before the packet. False: not a whole IP packet."""
+        cdef uint16_t kind, value
+        if self.messages[index].msg_hdr.msg_flags & MSG_TRUNC:
+            self.truncated += 1
+            return False
+        if self.messages[index].msg_len <= HEADROOM:
+            return False
+        memcpy(&kind, packet - 2, 2)
+        if kind != htons(0x0800) and kind != htons(0x86DD):
+            return False
+        memcpy(packet - OFFLOAD, packet - HEADROOM, OFFLOAD)
+        lower(packet - OFFLOAD + 2)
+        if packet[-OFFLOAD] & NEEDS_CHECKSUM:
+            lower(packet - OFFLOAD + 6)
+        return True
+
+    def resolve(self, batch, int side):
+        """Give every frame for `side` its next hop's MAC address. Returns the indices of those with none, or None."""
+        cdef Frames frames = self.bind(batch)
+        cdef int index, count = batch.count
+        if self.find_all(frames, count, side):
+            return None
+        return [index for index in range(count) if frames.out[index] == side and frames.neighbour[index] == 0]
+
+    cdef bint find_all(self, Frames frames, int count, int side) noexcept nogil:
+        cdef int index
+        cdef bint complete = True
+        cdef uint8_t *packet
+        cdef uint64_t high = 0, low = 0
+        for index in range(count):
+            if frames.out[index] != side:
+                continue
+            packet = frames.slab + frames.start[index]
+            if packet[0] >> 4 == 4:
+                words(packet + 16, 4, &high, &low)
+            else:
+                words(packet + 24, 16, &high, &low)
+            frames.neighbour[index] = self.cache.find(high, low)
+            complete = complete and frames.neighbour[index] != 0
+        return complete
+
+    def send(self, batch, int side):
+        """Send the frames whose `out` is `side` and whose next hop is known; returns how many the kernel took."""
+        cdef Frames frames = self.bind(batch)
+        self.reserve(frames.capacity)
+        return self.drain(self.frame_all(frames, batch.count, side))
+
+    cdef int frame_all(self, Frames frames, int count, int side) noexcept nogil:
+        """Put headers before every frame that can go and point the vectors at them; returns how many."""
+        cdef int index, ready = 0
+        for index in range(count):
+            if frames.out[index] != side:
+                continue
+            if frames.neighbour[index] == 0:
+                self.unresolved += 1
+                continue
+            if frames.length[index] > FRAME:
+                self.fail(EMSGSIZE)
+                continue
+            self.frame(frames.slab + frames.start[index], frames.length[index], frames.neighbour[index])
+            self.vectors[ready].iov_base = frames.slab + frames.start[index] - HEADROOM
+            self.vectors[ready].iov_len = HEADROOM + frames.length[index]
+            ready += 1
+        return ready
+
+    cdef void frame(self, uint8_t *packet, uint32_t length, uint64_t mac) noexcept nogil:
+        cdef int index
+        cdef uint16_t kind = htons(0x0800 if packet[0] >> 4 == 4 else 0x86DD)
+        set_header_length(packet, length)
+        memcpy(packet - HEADROOM, packet - OFFLOAD, OFFLOAD)
+        if packet[-HEADROOM] & NEEDS_CHECKSUM or packet[1 - HEADROOM]:
+            lift(packet - HEADROOM + 2)
+        if packet[-HEADROOM] & NEEDS_CHECKSUM:
+            lift(packet - HEADROOM + 6)
+        for index in range(6):
+            packet[index - ETHERNET] = <uint8_t>(mac >> (40 - 8 * index))
+        memcpy(packet - 8, self.own, 6)
+        memcpy(packet - 2, &kind, 2)
+
+    cdef int drain(self, int ready) noexcept nogil:
+        """Send the first `ready` vectors. A frame that the kernel refuses is counted and does not hold up the rest."""
+        cdef int at = 0, done = 0, got, retries = RETRIES
+        while at < ready:
+            got = sendmmsg(self.fd, self.messages + at, ready - at, MSG_DONTWAIT)
+            if got > 0:
+                at += got
+                done += got
+            elif errno == EINTR:
+                continue
+            elif (errno == EAGAIN or errno == ENOBUFS) and retries > 0:
+                retries -= 1
+            else:
+                self.fail(errno)
+                at += 1
+        self.sent += done
+        return done
+
+
+cdef void lower(uint8_t *field) noexcept nogil:
+    """An offset counted from the Ethernet header becomes one counted from the IP header."""
+    cdef uint16_t value
+    memcpy(&value, field, 2)
+    value = value - ETHERNET if value >= ETHERNET else 0
+    memcpy(field, &value, 2)
+
+
+cdef void lift(uint8_t *field) noexcept nogil:
+    cdef uint16_t value
+    memcpy(&value, field, 2)
+    value += ETHERNET
+    memcpy(field, &value, 2)

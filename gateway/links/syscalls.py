@@ -1,0 +1,16 @@
+"""The batched system calls in the speed that was asked for: compiled, or interpreted with GATEWAY_PURE=1.
+
+A missing extension is an error, not a silent tenfold slowdown.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or os.environ.get("GATEWAY_PURE") == "1":
+    from ._syscalls_py import NextHopCache, Packet, Tun
+else:
+    from ._syscalls import NextHopCache, Packet, Tun
+
+__all__ = ["NextHopCache", "Packet", "Tun"]
