@@ -71,7 +71,7 @@ cdef class Frames:
 
     def __init__(self, batch):
         self.batch = batch
-        self.u8_view, self.start_view, self.length_view = batch.u8, batch.start, batch.length
+        self.u8_view, self.start_view, self.length_view = batch.slab, batch.start, batch.length
         self.out_view, self.neighbour_view = batch.out, batch.neighbour
         self.capacity = batch.capacity
         self.slab, self.start, self.length = &self.u8_view[0], &self.start_view[0], &self.length_view[0]

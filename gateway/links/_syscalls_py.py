@@ -52,7 +52,7 @@ class Calls:
 def set_header_length(batch: Frames, index: int) -> None:
     """Make hdr_len of a frame's offload header the length of all its headers, if it is to be completed or segmented."""
     at, length = batch.start[index], batch.length[index]
-    packet, offload = batch.u8[at : at + length], batch.u8[at - VNET_HEADER : at]
+    packet, offload = batch.slab[at : at + length], batch.slab[at - VNET_HEADER : at]
     kind, checksum_offset = offload[1], _number(offload, 8)
     if offload[0] & NEEDS_CHECKSUM:
         start = _number(offload, 6)
@@ -78,7 +78,7 @@ class Tun(Calls):
         while count < batch.capacity and total < BATCH_BYTES:
             start = batch.start[count]
             try:
-                size = os.readv(self.fd, [batch.u8[start - VNET_HEADER : start + FRAME_MAX]])
+                size = os.readv(self.fd, [batch.slab[start - VNET_HEADER : start + FRAME_MAX]])
             except OSError:
                 break
             if size <= VNET_HEADER:
@@ -101,7 +101,7 @@ class Tun(Calls):
                 continue
             set_header_length(batch, index)
             start = batch.start[index]
-            frame = batch.u8[start - VNET_HEADER : start + batch.length[index]]
+            frame = batch.slab[start - VNET_HEADER : start + batch.length[index]]
             taken, retries = self._send(lambda frame=frame: os.write(self.fd, frame), retries)  # type: ignore[misc]
             done += taken
         self.sent += done
@@ -169,7 +169,7 @@ class Packet(Calls):
         fits = max(IN_FLIGHT // (self._mean + 1), VLEN_LEAST)
         while got < min(fits, batch.capacity):
             start = batch.start[count]
-            room = batch.u8[start - HEADROOM : start + FRAME_MAX]
+            room = batch.slab[start - HEADROOM : start + FRAME_MAX]
             try:
                 size, _, flags, _ = self._socket.recvmsg_into([room], 0, socket.MSG_DONTWAIT)
             except OSError:
@@ -188,13 +188,13 @@ class Packet(Calls):
         if flags & socket.MSG_TRUNC:
             self.truncated += 1
             return False
-        if size <= HEADROOM or batch.u8[start - 2 : start] not in (TYPE_IPV4, TYPE_IPV6):
+        if size <= HEADROOM or batch.slab[start - 2 : start] not in (TYPE_IPV4, TYPE_IPV6):
             return False
-        offload = bytearray(batch.u8[start - HEADROOM : start - ETHERNET])
+        offload = bytearray(batch.slab[start - HEADROOM : start - ETHERNET])
         _move(offload, 2, -ETHERNET)
         if offload[0] & NEEDS_CHECKSUM:
             _move(offload, 6, -ETHERNET)
-        batch.u8[start - VNET_HEADER : start] = offload
+        batch.slab[start - VNET_HEADER : start] = offload
         return True
 
     def resolve(self, batch: Frames, side: int) -> list[int] | None:
@@ -228,10 +228,10 @@ class Packet(Calls):
     def _frame(self, batch: Frames, index: int) -> memoryview:
         set_header_length(batch, index)
         start = batch.start[index]
-        offload = bytearray(batch.u8[start - VNET_HEADER : start])
-        batch.u8[start - HEADROOM : start] = link_header(
-            offload, batch.neighbour[index], self._own, batch.u8[start] >> 4)
-        return memoryview(batch.u8[start - HEADROOM : start + batch.length[index]])
+        offload = bytearray(batch.slab[start - VNET_HEADER : start])
+        batch.slab[start - HEADROOM : start] = link_header(
+            offload, batch.neighbour[index], self._own, batch.slab[start] >> 4)
+        return memoryview(batch.slab[start - HEADROOM : start + batch.length[index]])
 
 
 def link_header(offload: bytes | bytearray, mac: int, own: bytes, version: int) -> bytes:
@@ -247,7 +247,7 @@ def link_header(offload: bytes | bytearray, mac: int, own: bytes, version: int) 
 def destination(batch: Frames, index: int) -> bytes:
     """The destination address of a frame, 4 or 16 bytes."""
     start = batch.start[index]
-    return bytes(batch.u8[start + 16 : start + 20] if batch.u8[start] >> 4 == 4 else batch.u8[start + 24 : start + 40])
+    return bytes(batch.slab[start + 16 : start + 20] if batch.slab[start] >> 4 == 4 else batch.slab[start + 24 : start + 40])
 
 
 def _number(data: memoryview | bytearray, at: int) -> int:

@@ -35,8 +35,8 @@ class MemoryLink:
         while self._waiting and count < batch.capacity and total < BATCH_BYTES:
             offload, packet = self._waiting.popleft()
             start = batch.start[count]
-            batch.u8[start - VNET_HEADER : start] = offload
-            batch.u8[start : start + len(packet)] = packet
+            batch.slab[start - VNET_HEADER : start] = offload
+            batch.slab[start : start + len(packet)] = packet
             batch.length[count] = len(packet)
             total += len(packet)
             count += 1
@@ -49,8 +49,8 @@ class MemoryLink:
         for index in range(batch.count):
             if batch.out[index] == side:
                 start = batch.start[index]
-                packet = bytes(batch.u8[start : start + batch.length[index]])
-                self.write(packet, bytes(batch.u8[start - VNET_HEADER : start]))
+                packet = bytes(batch.slab[start : start + batch.length[index]])
+                self.write(packet, bytes(batch.slab[start - VNET_HEADER : start]))
         return self._statistics.sent - before
 
     def write(self, packet: bytes, offload: bytes) -> bool:

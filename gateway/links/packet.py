@@ -102,8 +102,8 @@ class PacketLink:
             batch.neighbour[index] = mac
             return
         start = batch.start[index]
-        packet = bytes(batch.u8[start : start + batch.length[index]])
-        self.next_hops.hold(to, packet, bytes(batch.u8[start - VNET_HEADER : start]))
+        packet = bytes(batch.slab[start : start + batch.length[index]])
+        self.next_hops.hold(to, packet, bytes(batch.slab[start - VNET_HEADER : start]))
 
     def _send_to(self, packet: bytes, offload: bytes, mac: int) -> bool:
         try:
