@@ -58,7 +58,7 @@ def mtu_clashes(whole: Resources) -> Iterator[ResourceError]:
 
 def port_clashes(whole: Resources) -> Iterator[ResourceError]:
     """natPortRange narrows portRange; it cannot lie beside it."""
-    wide, narrow = whole.gateway.spec.nat.port_range, whole.felix.nat_port_range
+    wide, narrow = whole.gateway.spec.nat.given_range, whole.felix.nat_port_range
     if wide and narrow and max(wide[0], narrow[0]) > min(wide[1], narrow[1]):
         name, labels = whole.gateway.name, whole.labels
         configurations = sorted(whole.of(FelixConfiguration), key=lambda one: -one.rank(name, labels))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ Trail = tuple[str | int, ...]  # ("spec", "addresses", 1)
 MERGE = "tag:yaml.org,2002:merge"
 SUFFIXES = (".yaml", ".yml", ".json")
 DEEPEST = 64  # levels of nesting
-MOST_VALUES = 5_000_000  # of one document with its aliases expanded: a few hundred bytes of YAML can ask for billions
+MOST_VALUES = 2_000_000  # of one document with its aliases expanded: a few hundred bytes of YAML can ask for billions
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class Reading:
         self.errors += [document.error(trail, message, at=at) for at, trail, message in plain.problems]
         self.documents.append(document)
 
-    def read_items(self, items: Sequence[Any]) -> None:
-        """Resources given as Python values."""
-        self.documents += [Document(f"resources[{index}]", own_copy(item)) for index, item in enumerate(items)]
+    def read_item(self, item: Any, file: str) -> None:
+        """A resource given as Python values."""
+        self.documents.append(Document(file, own_copy(item)))
 
     def fail(self, file: str, line: int, column: int, message: str) -> None:
         self.errors.append(ResourceError(file, line, column, "", "", "", message))

@@ -13,16 +13,18 @@ from .documents import Document, Reading, Trail
 from .errors import ResourceError, ResourceErrors, listed, nearest
 from .fields import said
 from .kinds import KINDS
+from .kinds.gateway import Gateway
 from .resources import Resources
 from .schema import Resource
 from .wording import complaints
 
-Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Resources
+Written = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any] | Path]
+Source = Written | Resources
 LIST = "List"
 
 
 def load(source: Source, name: str = "<text>") -> Resources:
-    """Resources from YAML or JSON text, a Path to a file or folder, or dicts. Raises ResourceErrors with every mistake.
+    """Resources from YAML or JSON text, Paths to files or folders, or dicts. Raises ResourceErrors with every mistake.
 
     name: what errors call a text, such as <stdin>.
     """
@@ -31,23 +33,33 @@ def load(source: Source, name: str = "<text>") -> Resources:
     reading = read(source, name)
     objects = [found for document in reading.documents for found in resources_in(document, reading.errors)]
     origin = str(source) if isinstance(source, Path) else name if isinstance(source, str) else "resources"
-    errors = reading.errors + clashes(objects, origin, complete=not reading.errors)
+    errors = reading.errors + clashes(objects, origin, without_gateway(reading.errors))
     if errors:
         raise ResourceErrors(errors)
     loaded = Resources(tuple(objects))
     return Resources(loaded.objects, tuple(str(remark) for remark in remarks(loaded)))
 
 
-def read(source: str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]], name: str) -> Reading:
+def without_gateway(errors: list[ResourceError]) -> bool:
+    """Whether none of the mistakes is in what may have been meant as the Gateway."""
+    return all(error.kind and any(error.kind == kind.KIND for kind in KINDS) and error.kind != Gateway.KIND
+               for error in errors)
+
+
+def read(source: Written, name: str) -> Reading:
     reading = Reading([], [])
     if isinstance(source, Path):
         reading.read_path(source)
     elif isinstance(source, str):
         reading.read_text(source, name)
     elif isinstance(source, Mapping):
-        reading.read_items([source])
+        reading.read_item(source, "resources[0]")
     elif isinstance(source, Sequence) and not isinstance(source, bytes):
-        reading.read_items(source)
+        for index, one in enumerate(source):
+            if isinstance(one, Path):
+                reading.read_path(one)
+            else:
+                reading.read_item(one, f"resources[{index}]")
     else:
         raise TypeError(f"load() takes text, a Path, dicts or Resources, not {type(source).__name__}")
     return reading

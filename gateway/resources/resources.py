@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -21,6 +22,12 @@ class Resources:
 
     objects: tuple[Resource, ...]
     notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self.objects)
+
+    def __len__(self) -> int:
+        return len(self.objects)
 
     def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
         """Every object of a kind, by name."""

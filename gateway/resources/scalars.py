@@ -25,7 +25,7 @@ def scalar(tag: str, text: str) -> tuple[str | int | float | bool | None, str]:
         return (integer(text), "") if INTEGER.fullmatch(text) else (text, "")
     if kind == "float":
         return number(text), ""
-    return text, f"has the tag {tag}, which means nothing here; remove the tag"
+    return None, f"has the tag {tag}, which means nothing here; remove the tag"
 
 
 def integer(text: str) -> int | str:

@@ -79,7 +79,8 @@ def test_defaults() -> None:
     spec = found.spec
     assert found.interfaces == ("gw-inside", "eth0")
     assert (spec.inside.driver, spec.outside.driver, spec.inside.mtu, spec.outside.mtu) == ("tun", "packet", 1500, 1500)
-    assert spec.nat.port_range is None and spec.nat.mss_clamping == "Auto" and spec.nat.midstream == "Drop"
+    assert spec.nat.port_range == (1024, 65535) and not spec.nat.given_range
+    assert spec.nat.mss_clamping == "Auto" and spec.nat.midstream == "Drop"
     assert (spec.nat.mapping.tcp, spec.nat.mapping.udp) == ("AddressAndPortDependent", "EndpointIndependent")
     assert {spec.nat.filtering.tcp, spec.nat.filtering.udp} == {"AddressAndPortDependent"}
     assert spec.nat.port_preservation and spec.nat.hairpinning and not spec.nat.inbound_refresh
@@ -112,7 +113,7 @@ WRONG = [  # what is written below "outside: {interface: eth0}", the field, word
     ("inside: {interface: 5}", "spec.inside.interface", "must be text, not the number 5"),
     ("inside: {mtu: 67}", "spec.inside.mtu", "must be at least 68, not 67"),
     ("inside: {mtu: 65536}", "spec.inside.mtu", "must be at most 65535, not 65536"),
-    ("inside: {mtu: '1500'}", "spec.inside.mtu", "must be a whole number, not the text '1500'; write 1500, without quotes"),
+    ("inside: {mtu: '1500'}", "spec.inside.mtu", "not the text '1500'; write 1500, without quotes"),
     ("inside: {mtu: 1500.5}", "spec.inside.mtu", "must be a whole number"),
     ("inside: {mtu: true}", "spec.inside.mtu", "must be a whole number, not true"),
     ("inside: {mtu: 0x5dc00}", "spec.inside.mtu", "must be at most 65535"),
@@ -141,7 +142,7 @@ WRONG = [  # what is written below "outside: {interface: eth0}", the field, word
     ("addresses: [server.example]", "spec.addresses[0]", "is no IPv4 or IPv6 address"),
     ("addresses: [7]", "spec.addresses[0]", "must be text, not the number 7"),
     ("nat: {portRange: 65535-1024}", "spec.nat.portRange", "is turned round: 65535 is above 1024; write 1024-65535"),
-    ("nat: {portRange: 1024-65536}", "spec.nat.portRange", "goes beyond the last port, 65535; write for example 1024-65535"),
+    ("nat: {portRange: 1024-65536}", "spec.nat.portRange", "goes beyond the last port, 65535; write for example"),
     ("nat: {portRange: '1024'}", "spec.nat.portRange", "is no port range"),
     ("nat: {portRange: 1024}", "spec.nat.portRange", "must be text, not the number 1024; write a range in quotes"),
     ("nat: {portRange: '1024:2048'}", "spec.nat.portRange", "is no port range"),
@@ -220,7 +221,8 @@ def test_short_timeouts_get_a_note(written: str, words: str) -> None:
 
 
 def test_the_smallest_mtu_for_ipv4_alone() -> None:
-    assert load(gateway("{outside: {interface: eth0, mtu: 68}, addresses: [198.51.100.1]}")).gateway.spec.outside.mtu == 68
+    found = load(gateway("{outside: {interface: eth0, mtu: 68}, addresses: [198.51.100.1]}"))
+    assert found.gateway.spec.outside.mtu == 68
 
 
 def test_notes_on_egress_addresses(gateway_text: str, pool: Callable[..., str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, model_validator
 
 from ..fields import (
     Address,
@@ -14,6 +14,7 @@ from ..fields import (
     Duration,
     InterfaceField,
     OwnAddressField,
+    PortPair,
     PortRangeField,
     UnicastField,
     address,
@@ -59,17 +60,31 @@ def next_hops(value: Any) -> tuple[Address, ...]:
 
 
 class Side(Section):
-    interface: InterfaceField | None = None
+    TUN_NAME: ClassVar[str]
+
+    interface: InterfaceField | None = None  # None with driver memory only
     mtu: int = Field(default=1500, ge=68, le=65_535)
     addresses: list[OwnAddressField] = []
 
+    @model_validator(mode="before")
+    @classmethod
+    def with_interface(cls, data: Any) -> Any:
+        """A TUN is made here, so that its name may be left out."""
+        if isinstance(data, dict) and data.get("driver", cls.model_fields["driver"].default) == "tun":
+            return {"interface": cls.TUN_NAME} | {key: value for key, value in data.items() if value is not None}
+        return data
+
 
 class InsideSide(Side):
+    TUN_NAME: ClassVar[str] = "gw-inside"
+
     driver: Driver = "tun"
     capture: list[CaptureField] = []
 
 
 class OutsideSide(Side):
+    TUN_NAME: ClassVar[str] = "gw-outside"
+
     driver: Driver = "packet"
     next_hop: Annotated[tuple[Address, ...], PlainValidator(next_hops)] = ()
 
@@ -87,7 +102,7 @@ class Filtering(PerTransport):
 
 
 class Nat(Section):
-    port_range: PortRangeField | None = None  # None: 1024-65535, and well-known ports stay below 1024
+    port_range: PortRangeField = (1024, 65_535)
     mapping: Mapping = Mapping()
     filtering: Filtering = Filtering()
     port_preservation: bool = True
@@ -97,6 +112,11 @@ class Nat(Section):
     mss_clamping: Annotated[str | int, PlainValidator(mss)] = "Auto"
     inbound_refresh: bool = False
     no_translate: list[CidrOrAddressField] = []
+
+    @property
+    def given_range(self) -> PortPair | None:
+        """portRange where it was written: only then does it hold for well-known ports too."""
+        return self.port_range if "port_range" in self.model_fields_set else None
 
 
 class Timeouts(Section):
@@ -139,11 +159,8 @@ class Gateway(Resource):
 
     @property
     def interfaces(self) -> tuple[str, str]:
-        """The names of the inside and outside device; empty where memory needs none and packet none was given."""
-        defaults = {"tun": ("gw-inside", "gw-outside")}
-        inside, outside = self.spec.inside, self.spec.outside
-        return (inside.interface or defaults.get(inside.driver, ("", ""))[0],
-                outside.interface or defaults.get(outside.driver, ("", ""))[1])
+        """The names of the inside and outside device; empty where there is none."""
+        return self.spec.inside.interface or "", self.spec.outside.interface or ""
 
     def problems(self) -> Iterator[Problem]:
         yield from self.interface_problems()
