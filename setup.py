@@ -88,7 +88,7 @@ def extensions() -> list[Extension]:
     return cythonize(
         [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O3", "-fno-strict-aliasing"])
          for path in sources],
-        compiler_directives=DIRECTIVES, nthreads=os.cpu_count() or 1, show_all_warnings=False,
+        compiler_directives=DIRECTIVES, nthreads=os.cpu_count() or 1,
     )
 
 

@@ -114,7 +114,7 @@ class Ports:
     def is_mapped_to(self, member: int, label: int, now: int) -> bool:
         """Whether a live mapping has this external endpoint already, in this row's scope."""
         first = member * row.WORDS
-        scope = self.table.r16[member * row.HALVES + row.MAPPING_SCOPE]
+        scope = self.table.r8[member * row.BYTES + row.MAPPING_SCOPE]
         head = self.table.find_external(
             self.table.r64[first + row.REPLY_DESTINATION], self.table.r64[first + row.REPLY_DESTINATION + 1],
             self.table.r64[first + row.REPLY_SOURCE] if scope else 0,
@@ -126,7 +126,7 @@ class Ports:
         first = member * row.WORDS
         label = self.label_with(member, 0)
         mapped = self.is_mapped(member)
-        scope = self.table.r16[member * row.HALVES + row.MAPPING_SCOPE]
+        scope = self.table.r8[member * row.BYTES + row.MAPPING_SCOPE]
         remote = not mapped or scope != 0
         key = siphash5(self.key0, self.key1,
                        self.table.r64[first + row.REPLY_DESTINATION], self.table.r64[first + row.REPLY_DESTINATION + 1],

@@ -26,8 +26,7 @@ LABEL_MASK = 0xFFFFFFFFFFFF
 # 16-bit fields: the top halves of the two label words (little-endian), and word 14's.
 ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum
 TRANSPORT_DELTA = 39  # the same with ports
-DECISION = 58  # index of the decision (pool, policy) that let the flow begin
-MAPPING_SCOPE = 59  # 0: the row's mapping is endpoint-independent, 1: it depends on the remote address
+DECISION = 59  # index of the decision (pool, policy) that let the flow begin
 
 # 32-bit fields
 EXPIRES = 20  # tick from which the row is dead
@@ -44,6 +43,7 @@ STATE = 112
 FLAGS = 113
 TCP_SCALE = 114  # window scale: low nibble ORIGINAL's, high nibble REPLY's
 TCP_WINDOW = 115  # per direction: log2, rounded up, of the largest window seen
+MAPPING_SCOPE = 117  # 0: the row's mapping is endpoint-independent, 1: it depends on the remote address
 
 # FLAGS
 USED = 1

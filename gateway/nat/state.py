@@ -4,11 +4,24 @@ NONE = 0
 NEW = 1  # not TCP: only the original direction was seen
 ACTIVE = 2  # not TCP: both directions were seen
 
-SYN_SENT = 8
-SYN_RECEIVED = 9
-ESTABLISHED = 10
-FIN_WAIT = 11  # one side has closed
-CLOSING = 12  # both have
-TIME_WAIT = 13  # both have, and the last FIN was acknowledged
-RESET = 14
-ADOPTED = 15  # picked up mid-stream
+SYN_SENT = 3
+SYN_RECEIVED = 4
+ESTABLISHED = 5
+FIN_WAIT = 6  # one side has closed; the other may go on sending for as long as it likes
+CLOSING = 7  # both have
+RESET = 8
+STATES = 9
+
+# What a TCP segment is to the tracker.
+SYN = 0
+SYN_ACK = 1
+ACK = 2  # data too
+FIN = 3
+EVENTS = 4
+
+# Beside the states in the transition grid.
+RESTART = 9  # begins a new conversation on the same tuple
+
+UNSCALED = 15  # window scale: not offered
+MAX_ACK_WINDOW = 66000  # how far an acknowledgement may lag when the window seen is smaller
+HALF = 0x7FFFFFFF  # sequence numbers up to this far ahead count as after

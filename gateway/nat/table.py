@@ -109,7 +109,7 @@ class FlowTable:
         word = self.endpoint(member, kind)
         if self.r64[word] != high or self.r64[word + 1] != low or self.endpoint_label(member, kind) != label:
             return False
-        if self.r16[member * row.HALVES + row.MAPPING_SCOPE] == 0:
+        if self.r8[member * row.BYTES + row.MAPPING_SCOPE] == 0:
             return scope_high == 0 and scope_low == 0
         remote = self.remote(member)
         return self.r64[remote] == scope_high and self.r64[remote + 1] == scope_low
@@ -209,7 +209,7 @@ class FlowTable:
 
     def mapping_of(self, member: int) -> int:
         word, label = self.endpoint(member, bounds.INTERNAL), self.endpoint_label(member, bounds.INTERNAL)
-        scope = self.r16[member * row.HALVES + row.MAPPING_SCOPE]
+        scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
         remote = self.remote(member)
         head = self.find_mapping(bounds.INTERNAL, self.r64[word], self.r64[word + 1],
                                  self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
@@ -292,7 +292,7 @@ class FlowTable:
             return self.hash(self.r64[word], self.r64[word + 1], self.r64[word + 2], self.r64[word + 3],
                              self.r64[member * row.WORDS + row.ORIGINAL_LABEL + kind] & row.LABEL_MASK)
         word, remote = self.endpoint(member, kind), self.remote(member)
-        scope = self.r16[member * row.HALVES + row.MAPPING_SCOPE]
+        scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
         return self.mapping_hash(kind, self.r64[word], self.r64[word + 1], self.r64[remote] if scope else 0,
                                  self.r64[remote + 1] if scope else 0, self.endpoint_label(member, kind))
 

@@ -38,7 +38,6 @@ class Verdict(IntEnum):
     DROP_OUT_OF_WINDOW = 34
     DROP_UNTRANSLATABLE = 35
     DROP_NO_EGRESS_ADDRESS = 36
-    DROP_INTERFACE_FILTER = 37
     DROP_TABLE_FULL = 38
     DROP_PORTS_EXHAUSTED = 39
     DROP_ERROR_UNMATCHED = 40
@@ -49,11 +48,14 @@ class Verdict(IntEnum):
     DROP_FRAGMENT_TIMEOUT = 45
     DROP_SOURCE_LIMIT = 46
     DROP_LINK = 47
+    DROP_BAD_FLAGS = 48
+    DROP_TTL_EXCEEDED = 49
+    DROP_FRAGMENT = 50
 
     REJECT_TTL_EXCEEDED = 56
     REJECT_TOO_BIG = 57
     REJECT_PORTS_EXHAUSTED = 58
-    REJECT_UNREACHABLE = 59
+    REJECT_TABLE_FULL = 59
 
     SLOW = 63  # internal: goes on outside the compiled loop, and never leaves the translator
 

@@ -50,9 +50,14 @@ cdef class Packet:
     cdef int64_t parse_other(self, int64_t room) except? -1 nogil
     @cython.locals(before=int64_t, start=int64_t, where=int64_t)
     cdef int64_t parse_offload(self, int64_t header) except? -1 nogil
-    @cython.locals(at=int64_t, total=uint64_t)
+    cpdef uint64_t load8(self, int64_t at) except? 256 nogil
+    cpdef uint64_t load16(self, int64_t at) except? 65536 nogil
+    cpdef uint64_t load32(self, int64_t at) except? 4294967296 nogil
     cpdef int rewrite(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                       uint64_t destination_low, uint64_t ports, uint64_t address_delta, uint64_t transport_delta,
                       int64_t hops) except? -1 nogil
+    @cython.locals(at=int64_t, total=uint64_t)
+    cpdef int rewrite_header(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
+                             uint64_t destination_low, uint64_t address_delta, int64_t hops) except? -1 nogil
     @cython.locals(where=int64_t, number=int64_t, present=uint32_t)
     cdef int rewrite_transport(self, uint64_t ports, uint64_t address_delta, uint64_t transport_delta) except? -1 nogil

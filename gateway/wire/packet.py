@@ -287,12 +287,30 @@ class Packet:
             self.segment = self.transport + header - self.at + self.u16[(before + vnet.GSO_SIZE) >> 1]
         return fault.NONE
 
+    def load8(self, at: int) -> int:
+        return self.u8[at]
+
+    def load16(self, at: int) -> int:
+        return swap16(self.u16[at >> 1])
+
+    def load32(self, at: int) -> int:
+        return swap32(self.u32[at >> 2])
+
     def rewrite(self, source_high: int, source_low: int, destination_high: int, destination_low: int,
                 ports: int, address_delta: int, transport_delta: int, hops: int) -> None:
         """Put another tuple in; deltas are the one's complement sums this adds (RFC 1624), in memory order.
 
         hops: 1 for a packet that is forwarded, 0 for one that is only quoted.
         """
+        self.rewrite_header(source_high, source_low, destination_high, destination_low, address_delta, hops)
+        if self.checksum != 0:
+            self.rewrite_transport(ports, address_delta, transport_delta)
+        elif self.protocol == protocol.TCP:  # quoted, and cut off before its checksum
+            self.u32[self.transport >> 2] = swap32(ports)
+
+    def rewrite_header(self, source_high: int, source_low: int, destination_high: int, destination_low: int,
+                       address_delta: int, hops: int) -> None:
+        """Addresses, hops left and the IPv4 header's checksum."""
         at = self.at
         if self.family == 4:
             self.u32[(at + ipv4.SOURCE) >> 2] = swap32(source_low & bits.M32)
@@ -306,10 +324,6 @@ class Packet:
             self.u64[(at + ipv6.DESTINATION) >> 3] = swap64(destination_high)
             self.u64[(at + ipv6.DESTINATION + 8) >> 3] = swap64(destination_low)
             self.u8[at + ipv6.HOP_LIMIT] = self.ttl - hops
-        if self.checksum != 0:
-            self.rewrite_transport(ports, address_delta, transport_delta)
-        elif self.protocol == protocol.TCP:  # quoted, and cut off before its checksum
-            self.u32[self.transport >> 2] = swap32(ports)
 
     def rewrite_transport(self, ports: int, address_delta: int, transport_delta: int) -> None:
         where = self.checksum >> 1

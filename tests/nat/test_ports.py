@@ -37,7 +37,7 @@ class Bench:
         words[member * row.WORDS + row.ORIGINAL_LABEL] = number << 32 | port << 16 | remote_port
         words[member * row.WORDS + row.REPLY_LABEL] = 1 << 40 | number << 32 | remote_port << 16
         self.table.r32[member * row.QUADS + row.EXPIRES] = expires & 0xFFFFFFFF
-        self.table.r16[member * row.HALVES + row.MAPPING_SCOPE] = scope
+        self.table.r8[member * row.BYTES + row.MAPPING_SCOPE] = scope
         if mapped:
             self.table.r8[member * row.BYTES + row.FLAGS] |= row.MAPPED
         return int(member)

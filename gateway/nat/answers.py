@@ -1,0 +1,122 @@
+"""Packets of the gateway's own: echo replies, and the ICMP errors that a reject owes its sender.
+
+Errors quote the packet as its sender sent it, come from the gateway's address on the sender's side, are
+left out where RFC 1812 section 4.3.2.7 and RFC 4443 section 2.4 say so, and are limited in rate.
+"""
+
+from __future__ import annotations
+
+from ..match.settings import SECOND, Address, Settings
+from ..wire import bits, icmp, ipv4, ipv6, kind, protocol, sides, udp
+from ..wire import checksum as sums
+from .engine import Engine
+from .errors import sums_up
+from .siphash import siphash2
+from .verdict import Verdict
+
+HOPS = 64
+PRECEDENCE = 0xC0  # internetwork control (RFC 1812 section 4.3.2.5)
+QUOTE4 = 576 - ipv4.HEADER - icmp.HEADER  # RFC 1812 section 4.3.2.3
+QUOTE6 = ipv6.MINIMUM_MTU - ipv6.HEADER - icmp.HEADER  # RFC 4443 section 2.4
+DUMMY4: Address = (0, bits.V4_MAPPED | 0xC0000008)  # 192.0.0.8, for want of an address of our own (RFC 7600)
+CODES = {
+    Verdict.REJECT_TTL_EXCEEDED: ((icmp.TIME_EXCEEDED, 0), (icmp.TIME_EXCEEDED6, 0)),
+    Verdict.REJECT_TOO_BIG: ((icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED), (icmp.PACKET_TOO_BIG6, 0)),
+    Verdict.REJECT_PORTS_EXHAUSTED: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
+                                     (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
+    Verdict.REJECT_TABLE_FULL: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
+                                (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
+}
+
+
+class Bucket:
+    """A token bucket: `rate` a second, a second's worth at once."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate, self.tokens, self.filled = rate, float(rate), 0
+
+    def take(self, now: int) -> bool:
+        self.tokens = min(self.rate, self.tokens + (now - self.filled) * self.rate / SECOND)
+        self.filled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Answers:
+    """Builds answers to the packet that the engine has just parsed."""
+
+    def __init__(self, engine: Engine, key0: int, key1: int) -> None:
+        self.engine, self.key0, self.key1 = engine, key0, key1
+        self.built = 0
+        self.suppressed = 0
+
+    def use(self, settings: Settings) -> None:
+        self.settings = settings
+        self.bucket = Bucket(settings.limits.icmp_errors_per_second)
+
+    def echo(self) -> bytes | None:
+        """The reply to an echo request for one of the gateway's own addresses; None if it arrived broken."""
+        packet, slab = self.engine.packet, self.engine.batch.slab
+        if not sums_up(slab, packet):
+            return None
+        body = bytearray(slab[packet.transport : packet.end])
+        body[0] = icmp.ECHO_REPLY if packet.family == 4 else icmp.ECHO_REPLY6
+        tos = slab[packet.at + ipv4.TOS] if packet.family == 4 else 0
+        return self.build((packet.destination_high, packet.destination_low),
+                          (packet.source_high, packet.source_low), body, tos)
+
+    def error(self, verdict: Verdict, side: int, now: int, mtu: int = 0) -> bytes | None:
+        """The ICMP error for a rejected packet; None where none may be sent, or too many were."""
+        packet = self.engine.packet
+        if packet.kind == kind.ERROR or packet.fragment & ipv4.OFFSET_MASK or not self.bucket.take(now):
+            self.suppressed += 1
+            return None
+        number, code = CODES[verdict][packet.family == 6]
+        rest = mtu.to_bytes(4, "big")
+        target = packet.source_high, packet.source_low
+        return self.build(self.own_address(side), target, bytearray([number, code, 0, 0]) + rest + self.quote(),
+                          PRECEDENCE)
+
+    def own_address(self, side: int) -> Address:
+        """The gateway's address on a side, in the packet's family; else one of the other side, or an egress one."""
+        v4 = self.engine.packet.family == 4
+        near, far = self.settings.inside, self.settings.outside
+        if side == sides.OUTSIDE:
+            near, far = far, near
+        egress = self.settings.egress4 if v4 else self.settings.egress6
+        for high, low in (*near.addresses, *far.addresses, *egress):
+            if (high == 0 and low >> 32 == bits.V4_MAPPED >> 32) == v4:
+                return high, low
+        return DUMMY4 if v4 else (self.engine.packet.destination_high, self.engine.packet.destination_low)
+
+    def quote(self) -> bytes:
+        """The packet as its sender sent it: a checksum that was left to the kernel is finished first."""
+        packet, slab = self.engine.packet, self.engine.batch.slab
+        data = bytearray(slab[packet.at : packet.end])
+        if packet.partial:
+            start, where = packet.transport - packet.at, packet.checksum - packet.at
+            value = sums.swap16(sums.internet(data[start:]))
+            if packet.protocol == protocol.UDP:
+                value = sums.never_zero(protocol.UDP, value)
+            data[where : where + udp.CHECKSUM - 4] = value.to_bytes(2, "big")
+        return bytes(data[: QUOTE4 if packet.family == 4 else QUOTE6])
+
+    def build(self, source: Address, target: Address, body: bytearray, tos: int) -> bytes:
+        """An ICMP packet of ours. Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739)."""
+        self.built += 1
+        v4 = self.engine.packet.family == 4
+        size = 4 if v4 else 16
+        ends = [(high << 64 | low).to_bytes(16, "big")[-size:] for high, low in (source, target)]
+        body[icmp.CHECKSUM : icmp.CHECKSUM + 2] = b"\0\0"
+        pseudo = 0 if v4 else sums.pseudo_header(ends[0], ends[1], protocol.ICMPV6, len(body))
+        body[icmp.CHECKSUM : icmp.CHECKSUM + 2] = sums.network(body, pseudo).to_bytes(2, "big")
+        if not v4:
+            first = (6 << 28 | tos << 20).to_bytes(4, "big")
+            return first + len(body).to_bytes(2, "big") + bytes([protocol.ICMPV6, HOPS]) + ends[0] + ends[1] + body
+        identifier = siphash2(self.key0, self.key1, self.built, 0) & bits.M16
+        header = bytearray([0x45, tos]) + (ipv4.HEADER + len(body)).to_bytes(2, "big")
+        header += identifier.to_bytes(2, "big") + bytes([0, 0, HOPS, protocol.ICMP, 0, 0]) + ends[0] + ends[1]
+        header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
+        return bytes(header + body)

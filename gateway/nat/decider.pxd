@@ -1,0 +1,38 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from gateway.match cimport decision
+from gateway.match.ruleset cimport Ruleset
+from gateway.nat cimport verdict as Verdict
+from gateway.nat.options cimport Options
+from gateway.wire cimport bits, protocol, sides, tcp
+from gateway.wire.packet cimport Packet
+
+
+@cython.final
+cdef class Decider:
+    cdef Packet packet
+    cdef Options options
+    cdef Ruleset ruleset
+    cdef readonly int64_t source_flags, destination_flags, leaves, pool
+    cdef readonly bint translated, through_mapping
+
+    @cython.locals(source=int64_t, destination=int64_t, verdict=int64_t)
+    cpdef int64_t decide(self, int64_t side) except? -1 nogil
+    @cython.locals(source=int64_t, destination=int64_t)
+    cdef int64_t judge_scope(self, int64_t side) except? -1 nogil
+    @cython.locals(source=int64_t, destination=int64_t)
+    cdef int64_t judge_inside(self) except? -1 nogil
+    cdef int64_t judge_hairpin(self, int64_t destination) except? -1 nogil
+    @cython.locals(source=int64_t, destination=int64_t)
+    cdef int64_t judge_outside(self) except? -1 nogil
+    cpdef int64_t unsolicited(self) except? -1 nogil
+    cdef int64_t judge_own(self, int64_t flags) except? -1 nogil
+    @cython.locals(number=int64_t)
+    cdef bint is_echo_request(self) noexcept nogil
+    @cython.locals(number=int64_t, verdict=int64_t)
+    cdef int64_t judge_first_packet(self) except? -1 nogil
+    @cython.locals(number=int64_t)
+    cpdef int64_t lowest_port(self, int64_t port) except? -1 nogil
+    @cython.locals(number=int64_t)
+    cpdef int64_t highest_port(self, int64_t port) except? -1 nogil

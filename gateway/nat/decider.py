@@ -1,0 +1,149 @@
+"""May this packet begin a flow, and is that flow translated? Decided from addresses and the first packet alone.
+
+`Opener` asks before it opens a flow; `explain` asks the same and opens none.
+"""
+
+from __future__ import annotations
+
+from ..match import decision
+from ..match.ruleset import Ruleset
+from ..wire import bits, protocol, sides, tcp
+from ..wire.packet import Packet
+from .options import Options
+from .verdict import Verdict
+
+
+class Decider:
+    """After `decide` accepted: `leaves` is the side the flow goes to, `translated` whether its source is
+    replaced, `through_mapping` whether its destination is an external endpoint that somebody inside may own.
+    source_flags, destination_flags: bits of match.decision.  pool: number of the pool that names the flow.
+    """
+
+    def __init__(self, packet: Packet, options: Options) -> None:
+        self.packet, self.options = packet, options
+
+    def use(self, ruleset: Ruleset) -> None:
+        self.ruleset = ruleset
+
+    def decide(self, side: int) -> int:
+        """The verdict on a new flow of the parsed self.packet."""
+        source = self.ruleset.prefixes.lookup(self.packet.source_high, self.packet.source_low)
+        destination = self.ruleset.prefixes.lookup(self.packet.destination_high, self.packet.destination_low)
+        self.source_flags = self.ruleset.class_flags[source]
+        self.destination_flags = self.ruleset.class_flags[destination]
+        self.pool = self.options.pool_of_class[source if side == sides.INSIDE else destination]
+        self.leaves = sides.OUTSIDE if side == sides.INSIDE else sides.INSIDE
+        self.translated = False
+        self.through_mapping = False
+        verdict = self.judge_scope(side)
+        if verdict == Verdict.ACCEPT:
+            verdict = self.judge_inside() if side == sides.INSIDE else self.judge_outside()
+        if verdict == Verdict.ACCEPT:
+            verdict = self.judge_first_packet()
+        return verdict
+
+    def judge_scope(self, side: int) -> int:
+        """Addresses that never cross, whoever sends them (RFC 6890, 2827, 4291)."""
+        source, destination = self.source_flags, self.destination_flags
+        if source & (decision.BOGON | decision.MULTICAST):
+            return Verdict.DROP_BOGON_SOURCE
+        if self.packet.source_low == self.packet.destination_low and self.packet.source_high == self.packet.destination_high:
+            return Verdict.DROP_LAND
+        if destination & decision.MULTICAST:
+            return Verdict.DROP_MULTICAST
+        if destination & decision.BOGON:
+            return Verdict.DROP_BOGON_DESTINATION
+        if (source | destination) & decision.LINK_SCOPE:
+            return Verdict.DROP_LINK_SCOPE
+        if side == sides.INSIDE and not source & decision.INSIDE:
+            return Verdict.DROP_SPOOFED_SOURCE
+        if side == sides.OUTSIDE and source & (decision.REACHABLE | decision.EGRESS):
+            return Verdict.DROP_SPOOFED_SOURCE
+        return Verdict.ACCEPT
+
+    def judge_inside(self) -> int:
+        source, destination = self.source_flags, self.destination_flags
+        if destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE):
+            return self.judge_own(destination)
+        if destination & decision.EGRESS:
+            return self.judge_hairpin(destination)
+        self.translated = self.ruleset.translated(source, destination)
+        if destination & decision.REACHABLE:
+            self.leaves = sides.INSIDE
+        elif self.options.outside_filtered:
+            self.translated = False
+        if not self.translated and source & decision.LOCAL_SCOPE and not destination & decision.LOCAL_SCOPE:
+            return Verdict.DROP_LINK_SCOPE  # unique local addresses mean nothing out there (RFC 4193 section 4.3)
+        return Verdict.ACCEPT
+
+    def judge_hairpin(self, destination: int) -> int:
+        """From inside to an external address (RFC 4787 REQ-9)."""
+        if self.is_echo_request():
+            return self.judge_own(destination)
+        if not self.options.hairpinning or self.options.mapping[self.packet.protocol] > 1:
+            return Verdict.DROP_UNSOLICITED
+        self.translated = True
+        self.through_mapping = True
+        self.leaves = sides.INSIDE
+        return Verdict.ACCEPT
+
+    def judge_outside(self) -> int:
+        source, destination = self.source_flags, self.destination_flags
+        if destination & decision.EGRESS:
+            if self.is_echo_request():
+                return self.judge_own(destination)
+            if self.options.mapping[self.packet.protocol] <= 1:
+                self.through_mapping = True
+                return Verdict.ACCEPT
+            return self.unsolicited()
+        if destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE):
+            return self.judge_own(destination)
+        if not destination & decision.REACHABLE:
+            return Verdict.DROP_NOT_OURS
+        if self.ruleset.translated(destination, source):
+            return Verdict.DROP_UNSOLICITED  # an address that this remote must not even know of
+        return Verdict.ACCEPT
+
+    def unsolicited(self) -> int:
+        """Nobody inside asked for this packet to an egress address."""
+        return Verdict.LEAVE_TO_HOST if self.destination_flags & decision.SHARED else Verdict.DROP_UNSOLICITED
+
+    def judge_own(self, flags: int) -> int:
+        """To the gateway itself: the host's own stack answers for what it owns, the gateway for the rest."""
+        if flags & decision.SHARED:
+            return Verdict.LEAVE_TO_HOST
+        return Verdict.ANSWER_ECHO if self.is_echo_request() else Verdict.DROP_NOT_OURS
+
+    def is_echo_request(self) -> bool:
+        number = self.packet.protocol
+        return (number == protocol.ICMP or number == protocol.ICMPV6) and self.packet.is_request()
+
+    def judge_first_packet(self) -> int:
+        """Not every packet may begin a flow: a TCP segment with SYN, an ICMP request, anything else."""
+        number = self.packet.protocol
+        verdict = Verdict.ACCEPT
+        if number == protocol.TCP and self.packet.tcp_flags & (tcp.SYN | tcp.ACK | tcp.RST | tcp.FIN) != tcp.SYN:
+            verdict = Verdict.DROP_NOT_SYN
+        elif (number == protocol.ICMP or number == protocol.ICMPV6) and not self.packet.is_request():
+            verdict = Verdict.DROP_UNSOLICITED
+        if verdict != Verdict.ACCEPT and self.destination_flags & decision.SHARED:
+            return Verdict.LEAVE_TO_HOST
+        return verdict
+
+    def lowest_port(self, port: int) -> int:
+        """The first external port that may stand for `port`. Well-known ports stay so (RFC 7857 section 9)."""
+        number = self.packet.protocol
+        if not self.options.rewritable[number]:
+            return port
+        if self.options.classes[number] and port < 1024:
+            return 0 if number == protocol.ICMP or number == protocol.ICMPV6 else 1
+        return self.options.lowest[number]
+
+    def highest_port(self, port: int) -> int:
+        """The last of them."""
+        number = self.packet.protocol
+        if not self.options.rewritable[number]:
+            return port
+        if self.options.classes[number] and port < 1024:
+            return 1023
+        return self.options.highest[number] & bits.M16

@@ -1,0 +1,43 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from gateway.nat cimport row, state
+from gateway.nat cimport verdict as Verdict
+from gateway.nat.decider cimport Decider
+from gateway.nat.opener cimport Opener
+from gateway.nat.options cimport Options
+from gateway.nat.ports cimport Ports
+from gateway.nat.table cimport FlowTable
+from gateway.nat.tcp cimport Tracker
+from gateway.wire cimport bits, fault, kind, protocol, sides
+from gateway.wire.batch cimport Batch
+from gateway.wire.packet cimport Packet
+
+
+@cython.final
+cdef class Engine:
+    cdef readonly Options options
+    cdef readonly Batch batch
+    cdef readonly Packet packet
+    cdef readonly FlowTable table
+    cdef readonly Ports ports
+    cdef readonly Decider decider
+    cdef readonly Opener opener
+    cdef readonly Tracker tracker
+    cdef uint8_t[::1] r8
+    cdef uint16_t[::1] r16
+    cdef uint32_t[::1] r32
+    cdef uint64_t[::1] r64
+    cdef readonly uint64_t[::1] counters
+
+    cpdef bind(self, Batch batch)
+    @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t)
+    cpdef int64_t run(self, int64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(wrong=int64_t, label=uint64_t, reference=int64_t)
+    cpdef int64_t step(self, int64_t index, int64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
+                   transport_delta=uint64_t, ports=uint64_t)
+    cpdef int64_t forward(self, int64_t index, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
+    @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t)
+    cdef int64_t refresh(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
+    cdef bint refreshes(self, int64_t base, int64_t direction) except? -1 nogil

@@ -1,0 +1,129 @@
+"""The compiled loop over a batch: parse, find or open the flow, step it, rewrite the packet in place.
+
+What needs more than that (an ICMP error, a fragment, an answer of our own) gets a verdict that
+`nat.translator` picks up afterwards, outside the loop and with the whole of Python at hand.
+"""
+
+from __future__ import annotations
+
+from ..match.ruleset import Ruleset
+from ..wire import bits, fault, kind, protocol, sides
+from ..wire.batch import Batch
+from ..wire.packet import Packet
+from . import row, state
+from .decider import Decider
+from .opener import Opener
+from .options import Options
+from .ports import Ports
+from .table import FlowTable
+from .tcp import Tracker
+from .verdict import Verdict
+
+
+class Engine:
+    """One flow table and everything that works on it.
+
+    counters: packets by verdict.  packet: the one under translation, and after `step` the last one.
+    """
+
+    def __init__(self, capacity: int, keys: tuple[int, int, int, int]) -> None:
+        self.options = Options()
+        self.batch = Batch(1)
+        self.packet = Packet(self.batch)
+        self.table = FlowTable(capacity, keys[0], keys[1])
+        self.ports = Ports(self.table, keys[2], keys[3])
+        self.decider = Decider(self.packet, self.options)
+        self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, keys[1], keys[2])
+        self.tracker = Tracker(self.table, self.packet)
+        self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
+        self.counters = memoryview(bytearray(64 * 8)).cast("Q")
+
+    def use(self, ruleset: Ruleset) -> None:
+        """Decide new flows by this ruleset from the next packet on."""
+        self.options.use(ruleset)
+        self.decider.use(ruleset)
+        for number, ports in ((protocol.TCP, ruleset.settings.tcp_ports), (protocol.UDP, ruleset.settings.udp_ports)):
+            self.ports.exclude(number, ports.excluded)
+
+    def bind(self, batch: Batch) -> None:
+        self.batch = batch
+        self.packet.bind(batch)
+
+    def run(self, side: int, now: int) -> int:
+        """Translate the bound batch's frames from `side`; returns how many need the slow path."""
+        slow = 0
+        for index in range(self.batch.count):
+            verdict = self.step(index, side, now)
+            self.batch.verdict[index] = verdict
+            self.counters[verdict] += 1
+            if verdict == Verdict.SLOW or verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+                slow += 1
+        return slow
+
+    def step(self, index: int, side: int, now: int) -> int:
+        """The verdict on frame `index`; rewritten, with its side in batch.out, if that is ACCEPT."""
+        self.batch.out[index] = sides.NOWHERE
+        wrong = self.packet.parse(self.batch.start[index], self.batch.length[index], False)
+        if wrong != fault.NONE:
+            return wrong
+        self.batch.length[index] = self.packet.end - self.packet.at
+        if self.packet.kind != kind.FLOW:
+            return Verdict.SLOW
+        label = side << row.LABEL_SIDE | self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports
+        reference = self.table.find(self.packet.source_high, self.packet.source_low,
+                                    self.packet.destination_high, self.packet.destination_low, label, now)
+        if reference == 0:
+            reference = self.opener.open(side, now)
+            if reference == 0:
+                return self.opener.verdict
+        return self.forward(index, reference >> 1, reference & 1, now)
+
+    def forward(self, index: int, base: int, direction: int, now: int) -> int:
+        """A packet of flow `base`: does it fit, and send it on its way."""
+        if self.packet.ttl <= 1:
+            return Verdict.REJECT_TTL_EXCEEDED
+        other = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
+        label = self.r64[base * row.WORDS + row.REPLY_LABEL - direction]
+        leaves = label >> row.LABEL_SIDE & 1
+        if self.packet.segment > self.options.mtu[leaves]:
+            return Verdict.SLOW
+        verdict = self.refresh(base, direction, now)
+        if verdict != Verdict.ACCEPT:
+            return verdict
+        self.r32[base * row.QUADS + row.PACKETS] = (self.r32[base * row.QUADS + row.PACKETS] + 1) & bits.M32
+        self.r64[base * row.WORDS + row.OCTETS] += self.packet.end - self.packet.at
+        address_delta = self.r16[base * row.HALVES + row.ADDRESS_DELTA]
+        transport_delta = self.r16[base * row.HALVES + row.TRANSPORT_DELTA]
+        if direction == sides.REPLY:
+            address_delta ^= bits.M16
+            transport_delta ^= bits.M16
+        ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
+        self.packet.rewrite(self.r64[other + 2], self.r64[other + 3], self.r64[other], self.r64[other + 1],
+                            ports, address_delta, transport_delta, 1)
+        self.batch.out[index] = leaves
+        return Verdict.ACCEPT
+
+    def refresh(self, base: int, direction: int, now: int) -> int:
+        """Step the flow's state and put off its end; the verdict on a packet that does not fit."""
+        at = base * row.BYTES
+        number = self.packet.protocol
+        if number == protocol.TCP:
+            verdict = self.tracker.step(base, direction)
+            if verdict == Verdict.ACCEPT:
+                lifetime = self.options.tcp_lifetime[self.r8[at + row.STATE]]
+                self.r32[base * row.QUADS + row.EXPIRES] = (now + lifetime) & bits.M32
+            return verdict
+        if number == protocol.ICMP or number == protocol.ICMPV6:
+            if self.packet.is_request() == (direction == sides.REPLY):
+                return Verdict.DROP_UNSOLICITED
+        if direction == sides.REPLY:
+            self.r8[at + row.STATE] = state.ACTIVE
+        if self.refreshes(base, direction):
+            self.r32[base * row.QUADS + row.EXPIRES] = (now + self.options.lifetime[number]) & bits.M32
+        return Verdict.ACCEPT
+
+    def refreshes(self, base: int, direction: int) -> bool:
+        """Outbound packets keep a flow alive; inbound ones only if so configured (RFC 4787 REQ-6)."""
+        if self.options.inbound_refresh or self.r32[base * row.QUADS + row.PACKETS] == 0:
+            return True
+        return (self.r64[base * row.WORDS + row.ORIGINAL_LABEL + direction] >> row.LABEL_SIDE & 1) == sides.INSIDE

@@ -1,0 +1,113 @@
+"""ICMP errors about translated packets: matched, checked and reversed by the packet they quote (RFC 5508 section 4).
+
+Off the established-flow path, so plain Python. An error never opens, refreshes or ends a flow (RFC 4787 REQ-12).
+"""
+
+from __future__ import annotations
+
+from ..match import decision
+from ..wire import bits, fault, icmp, kind, protocol, vnet
+from ..wire import checksum as sums
+from ..wire.packet import Packet
+from . import row
+from .engine import Engine
+from .opener import difference, sum16
+from .tcp import after
+from .verdict import Verdict
+
+
+class Errors:
+    """Translates the ICMP error that the engine has just parsed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.quote = Packet(engine.batch)
+
+    def translate(self, index: int, side: int, now: int) -> Verdict:
+        """Rewrite frame `index` in place and set its side; the verdict if it does not pass."""
+        packet, quote = self.engine.packet, self.quote
+        if not sums_up(self.engine.batch.slab, packet):
+            return Verdict.DROP_BAD_CHECKSUM
+        quote.bind(self.engine.batch)
+        wrong = quote.parse(packet.transport + icmp.HEADER, packet.end - packet.transport - icmp.HEADER, True)
+        if wrong != fault.NONE or quote.family != packet.family or quote.kind in (kind.ERROR, kind.LINK):
+            return Verdict.DROP_ERROR_MALFORMED
+        reference = self.find(side, now)
+        if reference == 0:
+            flags = self.engine.decider.ruleset.flags(packet.destination_high, packet.destination_low)
+            return Verdict.LEAVE_TO_HOST if flags & decision.SHARED else Verdict.DROP_ERROR_UNMATCHED
+        base, direction = reference >> 1, reference & 1
+        if packet.ttl <= 1:
+            return Verdict.DROP_TTL_EXCEEDED
+        if quote.protocol == protocol.TCP and not self.in_window(base, direction):
+            return Verdict.DROP_ERROR_OUT_OF_WINDOW
+        self.rewrite(base, direction)
+        label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
+        self.engine.batch.out[index] = label >> row.LABEL_SIDE & 1
+        return Verdict.ACCEPT
+
+    def find(self, side: int, now: int) -> int:
+        """The flow and direction that the error travels in: that of a packet going the quoted one's way back."""
+        packet, quote = self.engine.packet, self.quote
+        if (packet.destination_high, packet.destination_low) != (quote.source_high, quote.source_low):
+            return 0
+        ports = (quote.ports & bits.M16) << 16 | quote.ports >> 16
+        label = side << row.LABEL_SIDE | quote.protocol << row.LABEL_PROTOCOL | ports
+        return self.engine.table.find(quote.destination_high, quote.destination_low, quote.source_high,
+                                      quote.source_low, label, now)
+
+    def in_window(self, base: int, direction: int) -> bool:
+        """The quoted sequence number must have been sent, and not long ago (RFC 5927 section 4.1)."""
+        table, sender = self.engine.table, 1 - direction
+        windows = base * row.BYTES + row.TCP_WINDOW
+        if table.r8[windows + sender] == 0:
+            return True
+        end = table.r32[base * row.QUADS + sender * row.TCP_STRIDE + row.TCP_END]
+        sequence = self.quote.load32(self.quote.transport + 4)
+        oldest = end - (1 << max(table.r8[windows + direction], 16)) & bits.M32
+        return not after(sequence, end) and not after(oldest, sequence)
+
+    def rewrite(self, base: int, direction: int) -> None:
+        """The quote becomes the packet as its sender sent it, the outer addresses those of the way back."""
+        packet, r64, r16 = self.engine.packet, self.engine.table.r64, self.engine.table.r16
+        sent = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
+        arrived = base * row.WORDS + direction * row.TUPLE_STRIDE
+        flip = bits.M16 if direction else 0
+        self.quote.rewrite(r64[sent], r64[sent + 1], r64[sent + 2], r64[sent + 3],
+                           r64[base * row.WORDS + row.REPLY_LABEL - direction] & bits.M32,
+                           r16[base * row.HALVES + row.ADDRESS_DELTA] ^ flip,
+                           r16[base * row.HALVES + row.TRANSPORT_DELTA] ^ flip, 0)
+        source = packet.source_high, packet.source_low
+        if (r64[arrived], r64[arrived + 1]) != (r64[sent + 2], r64[sent + 3]):  # this way hides who sends
+            source = r64[sent + 2], r64[sent + 3]
+        target = r64[sent], r64[sent + 1]
+        delta = difference(sum16(*source) + sum16(*target),
+                           sum16(packet.source_high, packet.source_low)
+                           + sum16(packet.destination_high, packet.destination_low))
+        packet.rewrite_header(*source, *target, delta, 1)
+        write_checksum(self.engine.batch.slab, packet)
+
+
+def pseudo_sum(slab: memoryview, packet: Packet) -> int:
+    """Sum over the ICMPv6 pseudo-header, in memory order; ICMPv4 has none."""
+    if packet.protocol == protocol.ICMP:
+        return 0
+    addresses = slab[packet.at + 8 : packet.at + 40]
+    length = packet.end - packet.transport
+    return sums.internet(bytes(addresses) + length.to_bytes(4, "big") + packet.protocol.to_bytes(4, "big")) ^ bits.M16
+
+
+def sums_up(slab: memoryview, packet: Packet) -> bool:
+    """Whether an ICMP packet's own checksum is right, or not finished yet."""
+    if packet.partial:
+        return True
+    return sums.internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet)) == 0
+
+
+def write_checksum(slab: memoryview, packet: Packet) -> None:
+    """Compute an ICMP packet's checksum anew; whatever was left to the kernel is done with."""
+    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)
+    at = packet.transport + icmp.CHECKSUM
+    slab[at : at + 2] = b"\0\0"
+    value = sums.internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet))
+    slab[at : at + 2] = value.to_bytes(2, "little")

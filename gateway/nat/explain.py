@@ -1,0 +1,137 @@
+"""Every step of the decision on one packet, in words. The real decider and opener are asked; the flow they
+open is closed again, so nothing changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..match import decision
+from ..wire import address, bits, fault, kind, sides, vnet
+from ..wire.batch import Batch
+from . import flow, row
+from .translator import Translator
+from .verdict import NAMES, Verdict
+
+SIDES = ("inside", "outside")
+
+
+class Explanation:
+    """Collects the steps; `result` is what `gateway explain -o json` prints."""
+
+    def __init__(self, translator: Translator, side: int, now: int) -> None:
+        self.translator, self.engine, self.side, self.now = translator, translator.engine, side, now
+        self.steps: list[dict[str, str]] = []
+        self.source: dict[str, str] | None = None
+        self.destination: dict[str, str] | None = None
+        self.pool: str | None = None
+        self.excluded_by: str | None = None
+
+    def step(self, stage: str, says: str) -> None:
+        self.steps.append({"stage": stage, "says": says})
+
+    def result(self, verdict: Verdict) -> dict[str, Any]:
+        self.step("verdict", MEANING.get(verdict, NAMES[verdict].replace("_", " ")))
+        passed = verdict is Verdict.ACCEPT
+        return {"verdict": NAMES[verdict], "translated": passed and self.source is not None,
+                "source": self.source if passed else None, "destination": self.destination if passed else None,
+                "pool": self.pool, "excluded_by": self.excluded_by, "policy": None, "steps": self.steps}
+
+    def run(self, packet: bytes) -> dict[str, Any]:
+        engine = self.engine
+        batch = Batch(1)
+        batch.append(packet, bytes(vnet.HEADER))
+        before = engine.batch
+        engine.bind(batch)
+        try:
+            return self.result(self.judge(batch))
+        finally:
+            engine.bind(before)
+
+    def judge(self, batch: Batch) -> Verdict:
+        engine, cursor = self.engine, self.engine.packet
+        wrong = cursor.parse(batch.start[0], batch.length[0], False)
+        if wrong != fault.NONE:
+            return Verdict(wrong)
+        name = flow.PROTOCOLS.get(cursor.protocol, str(cursor.protocol))
+        self.step("packet", f"{name} from {self.end(0)} to {self.end(1)}, arriving {SIDES[self.side]}")
+        if cursor.kind != kind.FLOW:
+            self.step("packet", "not the beginning of a flow: judged by the flow it belongs to")
+            return Verdict.DROP_ERROR_UNMATCHED if cursor.kind == kind.ERROR else Verdict.DROP_LINK_SCOPE
+        tick = self.now >> row.TICK_SHIFT & bits.M32
+        label = self.side << row.LABEL_SIDE | cursor.protocol << row.LABEL_PROTOCOL | cursor.ports
+        found = engine.table.find(cursor.source_high, cursor.source_low, cursor.destination_high,
+                                  cursor.destination_low, label, tick)
+        if found:
+            self.step("flow", f"belongs to flow {flow.identify(engine, found >> 1)}, as it began")
+            return self.show(found >> 1, found & 1)
+        self.step("flow", "none yet: this packet would begin one")
+        return self.judge_new(tick)
+
+    def judge_new(self, tick: int) -> Verdict:
+        engine = self.engine
+        engine.decider.decide(self.side)
+        self.describe_pools()
+        found = engine.opener.open(self.side, tick)
+        if not found:
+            return Verdict(engine.opener.verdict)
+        try:
+            return self.show(found >> 1, 0)
+        finally:
+            engine.table.close(found >> 1)
+
+    def describe_pools(self) -> None:
+        """What the source and the destination are members of, and what follows (Calico's natOutgoing rule)."""
+        cursor, decider, ruleset = self.engine.packet, self.engine.decider, self.translator.ruleset
+        for high, low in ((cursor.source_high, cursor.source_low), (cursor.destination_high, cursor.destination_low)):
+            members = [one for one in ruleset.members(high, low) if one.name]
+            text = ", ".join(one.name + (" (natOutgoing)" if one.flags & decision.NAT_SOURCE else "")
+                             for one in members)
+            self.step("pool", f"{address.text(high, low)} is in {text or 'no pool'}")
+        self.pool = self.engine.options.pools[decider.pool] or None
+        if self.side == sides.INSIDE and decider.source_flags & decision.NAT_SOURCE and not decider.translated:
+            excluding = [one for one in ruleset.members(cursor.destination_high, cursor.destination_low)
+                         if one.flags & (decision.POOL | decision.NO_TRANSLATE)]
+            self.excluded_by = excluding[0].name if excluding else None
+
+    def show(self, base: int, direction: int) -> Verdict:
+        """How flow `base` translates a packet in this direction."""
+        near = flow.tuple_of(self.engine, base, direction)
+        far = flow.tuple_of(self.engine, base, 1 - direction)
+        pool = self.engine.table.r16[base * row.HALVES + row.DECISION]
+        self.pool = self.engine.options.pools[pool] or None
+        ends = ((near[:2], far[2:]), (near[2:], far[:2]))
+        changes = [None if old == new else {"from": flow.endpoint(*old), "to": flow.endpoint(*new)}
+                   for old, new in ends]
+        self.source, self.destination = changes
+        for word, change in zip(("source", "destination"), changes, strict=True):
+            if change:
+                self.step("translate", f"{word} {change['from']} becomes {change['to']}")
+        if not any(changes):
+            self.step("translate", "nothing: the packet goes on as it is")
+        label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
+        self.step("leave", f"on the {SIDES[label >> row.LABEL_SIDE & 1]}")
+        return Verdict.ACCEPT
+
+    def end(self, which: int) -> str:
+        cursor = self.engine.packet
+        if which == 0:
+            return address.endpoint(cursor.source_high, cursor.source_low, cursor.ports >> 16)
+        return address.endpoint(cursor.destination_high, cursor.destination_low, cursor.ports & bits.M16)
+
+
+MEANING = {
+    Verdict.ACCEPT: "accepted",
+    Verdict.DROP_SPOOFED_SOURCE: "dropped: the source address is not behind that interface",
+    Verdict.DROP_UNSOLICITED: "dropped: nobody inside asked for it",
+    Verdict.DROP_NOT_SYN: "dropped: TCP without a flow and without SYN",
+    Verdict.DROP_NO_EGRESS_ADDRESS: "dropped: to be translated, but there is no egress address of that family",
+    Verdict.DROP_NOT_OURS: "dropped: neither an egress address nor an address behind the inside",
+    Verdict.REJECT_PORTS_EXHAUSTED: "rejected: no free port is left towards that destination",
+    Verdict.REJECT_TTL_EXCEEDED: "rejected: its hops are used up here",
+}
+
+
+def explain(translator: Translator, packet: bytes, side: int, now: int) -> dict[str, Any]:
+    """The steps and the verdict for one packet; changes no state."""
+    return Explanation(translator, side, now).run(packet)

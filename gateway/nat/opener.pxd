@@ -1,0 +1,59 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from gateway.nat cimport bounds, row, state
+from gateway.nat cimport verdict as Verdict
+from gateway.nat.decider cimport Decider
+from gateway.nat.options cimport Options
+from gateway.nat.ports cimport Ports
+from gateway.nat.siphash cimport siphash5
+from gateway.nat.table cimport FlowTable
+from gateway.wire cimport bits, protocol, sides
+from gateway.wire.packet cimport Packet
+
+cpdef uint64_t sum16(uint64_t high, uint64_t low) noexcept nogil
+@cython.locals(total=uint64_t)
+cpdef uint64_t difference(uint64_t new, uint64_t old) noexcept nogil
+
+
+@cython.final
+cdef class Opener:
+    cdef FlowTable table
+    cdef Ports ports
+    cdef Packet packet
+    cdef Decider decider
+    cdef Options options
+    cdef uint8_t[::1] r8
+    cdef uint16_t[::1] r16
+    cdef uint32_t[::1] r32
+    cdef uint64_t[::1] r64
+    cdef uint64_t key0, key1
+    cdef readonly int64_t verdict, row, target
+
+    cpdef int64_t open(self, int64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(scope=int64_t, label=uint64_t)
+    cpdef int64_t find_mapping(self, uint32_t now) except? -1 nogil
+    @cython.locals(scope=int64_t, member=int64_t, remote=int64_t, _=int64_t)
+    cdef bint admitted(self, uint32_t now) except? -1 nogil
+    @cython.locals(label=uint64_t)
+    cdef bint from_outside(self, int64_t member) except? -1 nogil
+    @cython.locals(at=int64_t, port=uint64_t, number=uint64_t)
+    cdef int fill(self, int64_t side) except? -1 nogil
+    @cython.locals(target=int64_t, internal=int64_t, label=uint64_t)
+    cdef uint64_t fill_target(self, int64_t at) except? 65536 nogil
+    @cython.locals(scope=int64_t)
+    cdef int64_t choose_external(self, uint32_t now) except? -1 nogil
+    cdef int join(self, int64_t scope) except? -1 nogil
+    @cython.locals(at=int64_t, label=uint64_t, head=int64_t, external=int64_t)
+    cdef bint reuse_mapping(self, int64_t scope, uint32_t now) except? -1 nogil
+    @cython.locals(remote=int64_t, label=uint64_t)
+    cdef int64_t find_own(self, int64_t scope) except? -1 nogil
+    @cython.locals(at=int64_t, index=int64_t, count=int64_t)
+    cdef bint choose_address(self) except? -1 nogil
+    @cython.locals(wanted=uint64_t, found=int64_t)
+    cdef int64_t choose_port(self, uint32_t now) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cdef int take_port(self, uint64_t port) except? -1 nogil
+    cdef bint link(self, uint32_t now) except? -1 nogil
+    @cython.locals(at=int64_t, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)
+    cdef int write_deltas(self) except? -1 nogil

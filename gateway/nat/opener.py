@@ -1,0 +1,227 @@
+"""Opens a flow: an egress address and a port are chosen, and the row with both its tuples is linked, or nothing is."""
+
+from __future__ import annotations
+
+from ..wire import bits, protocol, sides
+from ..wire.packet import Packet
+from . import bounds, row, state
+from .decider import Decider
+from .options import Options
+from .ports import Ports
+from .siphash import siphash5
+from .table import FlowTable
+from .verdict import Verdict
+
+
+def sum16(high: int, low: int) -> int:
+    """The 16-bit words of an address added up, in network order."""
+    return ((high >> 48) + (high >> 32 & bits.M16) + (high >> 16 & bits.M16) + (high & bits.M16)
+            + (low >> 48) + (low >> 32 & bits.M16) + (low >> 16 & bits.M16) + (low & bits.M16))
+
+
+def difference(new: int, old: int) -> int:
+    """What a one's complement sum grows by when words adding up to `old` become `new`; in memory order."""
+    total = new + bits.M32 - old  # M32 is a multiple of 0xFFFF, which is zero in this arithmetic
+    total = (total & bits.M16) + (total >> 16)
+    total = (total & bits.M16) + (total >> 16)
+    total = (total & bits.M16) + (total >> 16)
+    return (total >> 8 | total << 8) & bits.M16
+
+
+class Opener:
+    """Opens flows for the packet that has just been parsed.
+
+    `open` returns what `FlowTable.find` would from then on; 0 says that `verdict` holds instead.
+    """
+
+    def __init__(self, table: FlowTable, ports: Ports, packet: Packet, decider: Decider, options: Options,
+                 key0: int, key1: int) -> None:
+        self.table, self.ports, self.packet, self.decider, self.options = table, ports, packet, decider, options
+        self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
+        self.key0, self.key1 = key0, key1
+
+    def open(self, side: int, now: int) -> int:
+        self.verdict = self.decider.decide(side)
+        if self.verdict != Verdict.ACCEPT:
+            return 0
+        if self.packet.ttl <= 1:
+            self.verdict = Verdict.REJECT_TTL_EXCEEDED
+            return 0
+        if self.decider.through_mapping:
+            self.verdict = self.find_mapping(now)
+            if self.verdict != Verdict.ACCEPT:
+                return 0
+        self.row = self.table.reserve()
+        if self.row == 0:
+            self.verdict = Verdict.REJECT_TABLE_FULL if self.options.reject_exhausted else Verdict.DROP_TABLE_FULL
+            return 0
+        self.fill(side)
+        self.verdict = self.choose_external(now)
+        if self.verdict == Verdict.ACCEPT and not self.link(now):
+            self.verdict = Verdict.DROP_TABLE_FULL
+        if self.verdict != Verdict.ACCEPT:
+            self.table.close(self.row)
+            return 0
+        return self.row << 1
+
+    # -- an existing mapping that the packet came for: from outside, or a hairpin
+
+    def find_mapping(self, now: int) -> int:
+        """Set `target` to the head of the mapping that owns the packet's destination."""
+        scope = self.options.mapping[self.packet.protocol]
+        label = self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports & bits.M16
+        self.target = self.table.promote(self.table.find_external(
+            self.packet.destination_high, self.packet.destination_low,
+            self.packet.source_high if scope else 0, self.packet.source_low if scope else 0, label), now)
+        if self.target == 0:
+            return self.decider.unsolicited()
+        return Verdict.ACCEPT if self.admitted(now) else Verdict.DROP_FILTERED
+
+    def admitted(self, now: int) -> bool:
+        """Whether the mapping's filter lets this remote in (RFC 4787 section 5). Exact remotes have a flow already."""
+        scope = self.options.filtering[self.packet.protocol]
+        if scope != 1:
+            return scope == 0
+        member = self.target
+        for _ in range(bounds.RING_LIMIT):
+            remote = member * row.WORDS + (row.ORIGINAL_SOURCE if self.from_outside(member) else row.REPLY_SOURCE)
+            if (self.r64[remote] == self.packet.source_high and self.r64[remote + 1] == self.packet.source_low
+                    and not self.table.expired(member, now)):
+                return True
+            member = self.r32[member * row.QUADS + row.NEXT]
+            if member == self.target:
+                return False
+        return False
+
+    def from_outside(self, member: int) -> bool:
+        label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL]
+        return (label >> row.LABEL_SIDE & 1) == sides.OUTSIDE
+
+    # -- the row
+
+    def fill(self, side: int) -> None:
+        """Both tuples, as far as they are known before an external endpoint is chosen."""
+        at = self.row * row.WORDS
+        self.r64[at + row.ORIGINAL_SOURCE] = self.packet.source_high
+        self.r64[at + row.ORIGINAL_SOURCE + 1] = self.packet.source_low
+        self.r64[at + row.ORIGINAL_DESTINATION] = self.packet.destination_high
+        self.r64[at + row.ORIGINAL_DESTINATION + 1] = self.packet.destination_low
+        self.r64[at + row.REPLY_SOURCE] = self.packet.destination_high
+        self.r64[at + row.REPLY_SOURCE + 1] = self.packet.destination_low
+        self.r64[at + row.REPLY_DESTINATION] = self.packet.source_high
+        self.r64[at + row.REPLY_DESTINATION + 1] = self.packet.source_low
+        port = self.packet.ports & bits.M16
+        if self.decider.through_mapping:
+            port = self.fill_target(at)
+        number = self.packet.protocol << row.LABEL_PROTOCOL
+        self.r64[at + row.ORIGINAL_LABEL] = side << row.LABEL_SIDE | number | self.packet.ports
+        self.r64[at + row.REPLY_LABEL] = (self.decider.leaves << row.LABEL_SIDE | number
+                                     | port << row.LABEL_SOURCE_PORT | self.packet.ports >> 16)
+        self.r8[self.row * row.BYTES + row.STATE] = state.NONE if self.packet.protocol == protocol.TCP else state.NEW
+        self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
+
+    def fill_target(self, at: int) -> int:
+        """The internal endpoint behind the mapping that the packet came for: the reply's source; returns its port."""
+        target = self.target * row.WORDS
+        internal, label = target + row.ORIGINAL_SOURCE, self.r64[target + row.ORIGINAL_LABEL]
+        if self.from_outside(self.target):
+            internal, label = target + row.REPLY_SOURCE, self.r64[target + row.REPLY_LABEL]
+        self.r64[at + row.REPLY_SOURCE] = self.r64[internal]
+        self.r64[at + row.REPLY_SOURCE + 1] = self.r64[internal + 1]
+        return label >> row.LABEL_SOURCE_PORT & bits.M16
+
+    def choose_external(self, now: int) -> int:
+        """Where the flow is translated to: the mapping its endpoint has, or a new external address and port."""
+        scope = self.options.mapping[self.packet.protocol]
+        if not self.decider.translated:
+            if self.decider.through_mapping:
+                self.join(scope)
+            return Verdict.ACCEPT
+        if scope <= 1:
+            self.join(scope)
+            if self.reuse_mapping(scope, now):
+                return Verdict.ACCEPT
+        if not self.choose_address():
+            return Verdict.DROP_NO_EGRESS_ADDRESS
+        return self.choose_port(now)
+
+    def join(self, scope: int) -> None:
+        """Make the row a member of its endpoint's mapping; `FlowTable.link` finds the others."""
+        self.r8[self.row * row.BYTES + row.FLAGS] |= row.MAPPED
+        self.r8[self.row * row.BYTES + row.MAPPING_SCOPE] = scope
+
+    def reuse_mapping(self, scope: int, now: int) -> bool:
+        """Endpoint-independent mapping: one internal endpoint keeps one external one (RFC 4787 REQ-1)."""
+        at = self.row * row.WORDS
+        head = self.table.promote(self.find_own(scope), now)
+        if head == 0:
+            return False
+        external, label = head * row.WORDS + row.REPLY_DESTINATION, self.r64[head * row.WORDS + row.REPLY_LABEL]
+        if self.from_outside(head):
+            external, label = head * row.WORDS + row.ORIGINAL_DESTINATION, self.r64[head * row.WORDS + row.ORIGINAL_LABEL]
+        self.r64[at + row.REPLY_DESTINATION] = self.r64[external]
+        self.r64[at + row.REPLY_DESTINATION + 1] = self.r64[external + 1]
+        self.take_port(label & bits.M16)
+        return True
+
+    def find_own(self, scope: int) -> int:
+        """The mapping of the packet's source endpoint, for this remote address where `scope` says so."""
+        remote = self.row * row.WORDS + row.REPLY_SOURCE
+        label = self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports >> 16
+        return self.table.find_internal(self.packet.source_high, self.packet.source_low,
+                                        self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
+
+    def choose_address(self) -> bool:
+        """Paired (RFC 4787 REQ-2): an internal address keeps the egress address that its hash names."""
+        at = self.row * row.WORDS + row.REPLY_DESTINATION
+        index, count = 0, self.options.egress_v4
+        if self.packet.family == 6:
+            index, count = self.options.egress_v4, self.options.egress_v6
+        if count == 0:
+            return False
+        if count > 1:
+            index += siphash5(self.key0, self.key1, self.packet.source_high, self.packet.source_low, 0, 0, 0) % count
+        self.r64[at] = self.options.egress[2 * index]
+        self.r64[at + 1] = self.options.egress[2 * index + 1]
+        return True
+
+    def choose_port(self, now: int) -> int:
+        wanted = self.packet.ports >> 16
+        found = self.ports.allocate(self.row, wanted, self.decider.lowest_port(wanted),
+                                    self.decider.highest_port(wanted), self.options.preservation, now)
+        if found == 0:
+            if not self.options.rewritable[self.packet.protocol]:
+                return Verdict.DROP_UNTRANSLATABLE
+            return Verdict.REJECT_PORTS_EXHAUSTED if self.options.reject_exhausted else Verdict.DROP_PORTS_EXHAUSTED
+        self.take_port(found - 1)
+        return Verdict.ACCEPT
+
+    def take_port(self, port: int) -> None:
+        """The external port goes into the reply tuple; an ICMP identifier is both its ports."""
+        at = self.row * row.WORDS + row.REPLY_LABEL
+        self.r64[at] = self.r64[at] >> 16 << 16 | port
+        if self.packet.protocol == protocol.ICMP or self.packet.protocol == protocol.ICMPV6:
+            self.r64[at] = self.r64[at] >> 32 << 32 | port << 16 | port
+
+    def link(self, now: int) -> bool:
+        """Both index entries or neither; the checksum deltas that every packet of the flow will need."""
+        self.write_deltas()
+        self.r32[self.row * row.QUADS + row.EXPIRES] = (now + self.options.tcp_lifetime[0]) & bits.M32
+        return self.table.link(self.row)
+
+    def write_deltas(self) -> None:
+        at = self.row * row.WORDS
+        old = (sum16(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
+               + sum16(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1]))
+        new = (sum16(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
+               + sum16(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1]))
+        ports_old, ports_new = self.r64[at + row.ORIGINAL_LABEL] & bits.M32, self.r64[at + row.REPLY_LABEL] & bits.M32
+        ports_old = (ports_old >> 16) + (ports_old & bits.M16)
+        ports_new = (ports_new >> 16) + (ports_new & bits.M16)
+        number = self.packet.protocol
+        self.r16[self.row * row.HALVES + row.ADDRESS_DELTA] = difference(new, old)
+        if number == protocol.ICMP or number == protocol.ICMPV6:  # one identifier, counted as both ports
+            ports_old, ports_new = self.packet.ports & bits.M16, self.r64[at + row.REPLY_LABEL] & bits.M16
+        if number == protocol.ICMP:  # and no pseudo-header
+            old, new = 0, 0
+        self.r16[self.row * row.HALVES + row.TRANSPORT_DELTA] = difference(new + ports_new, old + ports_old)

@@ -1,0 +1,93 @@
+"""The Settings as the compiled path reads them: numbers in arrays, by protocol number or TCP state."""
+
+from __future__ import annotations
+
+from ..match import decision
+from ..match.ruleset import Ruleset
+from ..match.settings import Ports, Settings, Timeouts
+from ..wire import protocol
+from . import row, state
+
+
+def ticks(nanoseconds: int) -> int:
+    """A lifetime in ticks, rounded up, so that nothing ends early."""
+    return (nanoseconds >> row.TICK_SHIFT) + 1
+
+
+def numbers(size: int, code: str) -> memoryview:
+    width = memoryview(bytearray(8)).cast(code).itemsize
+    return memoryview(bytearray(max(size, 1) * width)).cast(code)
+
+
+class Options:
+    """mapping, filtering: match.settings.Scope by protocol.  lowest, highest, classes: external ports by
+    protocol.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
+    egress: (high, low) of every egress address, IPv4's first.  pools: names, never removed; flows refer to
+    them by number across reloads.  pool_of_class: that number for each membership class, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.pools: list[str] = [""]
+        self.mapping, self.filtering = numbers(256, "B"), numbers(256, "B")
+        self.classes, self.rewritable = numbers(256, "B"), numbers(256, "B")
+        self.lowest, self.highest = numbers(256, "I"), numbers(256, "I")
+        self.lifetime, self.tcp_lifetime = numbers(256, "I"), numbers(state.STATES, "I")
+        self.mtu = numbers(2, "I")
+
+    def use(self, ruleset: Ruleset) -> None:
+        """Take over another ruleset's settings. Not for the packet path: it allocates."""
+        settings = ruleset.settings
+        self.use_protocols(settings)
+        self.use_timeouts(settings.timeouts)
+        self.egress_v4, self.egress_v6 = len(settings.egress4), len(settings.egress6)
+        words = [word for address in (*settings.egress4, *settings.egress6) for word in address]
+        self.egress = numbers(len(words), "Q")
+        for index, word in enumerate(words):
+            self.egress[index] = word
+        self.mtu[0], self.mtu[1] = settings.inside.mtu, settings.outside.mtu
+        self.hairpinning, self.outside_filtered = settings.hairpinning, settings.outside_filtered
+        self.preservation, self.reject_exhausted = settings.port_preservation, settings.reject_exhausted
+        self.inbound_refresh = settings.inbound_refresh
+        self.pool_of_class = self.number_pools(ruleset)
+
+    def use_protocols(self, settings: Settings) -> None:
+        for number in range(256):  # what is neither of the below keeps its ports and its remote
+            self.mapping[number] = self.filtering[number] = 2
+            self.lowest[number], self.highest[number], self.classes[number] = 0, 65535, 0
+        rules = ((protocol.TCP, settings.tcp_mapping, settings.tcp_filtering, settings.tcp_ports),
+                 (protocol.UDP, settings.udp_mapping, settings.udp_filtering, settings.udp_ports),
+                 (protocol.UDPLITE, settings.udp_mapping, settings.udp_filtering, settings.udp_ports),
+                 (protocol.DCCP, settings.tcp_mapping, settings.tcp_filtering, settings.tcp_ports),
+                 (protocol.ICMP, 0, 2, settings.icmp_ports),  # RFC 5508 REQ-1a
+                 (protocol.ICMPV6, 0, 2, settings.icmp_ports))
+        for number, mapping, filtering, ports in rules:
+            self.mapping[number], self.filtering[number], self.rewritable[number] = mapping, filtering, 1
+            self.use_ports(number, ports)
+
+    def use_ports(self, number: int, ports: Ports) -> None:
+        self.lowest[number], self.highest[number], self.classes[number] = ports.lowest, ports.highest, ports.classes
+
+    def use_timeouts(self, times: Timeouts) -> None:
+        for number in range(256):
+            self.lifetime[number] = ticks(times.other)
+        self.lifetime[protocol.UDP] = self.lifetime[protocol.UDPLITE] = ticks(times.udp)
+        self.lifetime[protocol.ICMP] = self.lifetime[protocol.ICMPV6] = ticks(times.icmp)
+        opening, established, closing = (ticks(time) for time in (times.tcp_opening, times.tcp_established,
+                                                                  times.tcp_closing))
+        by_state = {state.NONE: opening, state.SYN_SENT: opening, state.SYN_RECEIVED: opening,
+                    state.ESTABLISHED: established, state.FIN_WAIT: established,
+                    state.CLOSING: closing, state.RESET: closing}
+        for number, lifetime in by_state.items():
+            self.tcp_lifetime[number] = lifetime
+
+    def number_pools(self, ruleset: Ruleset) -> memoryview:
+        """The pool that names a class: one that translates before one that does not, then the longest prefix."""
+        found = numbers(len(ruleset.prefixes.classes), "H")
+        for index, members in enumerate(ruleset.prefixes.classes):
+            pools = [one for one in (ruleset.sets[member] for member in members) if one.pool]
+            if pools:
+                best = min(pools, key=lambda one: (not one.flags & decision.NAT_SOURCE, -one.length, one.name))
+                if best.name not in self.pools:
+                    self.pools.append(best.name)
+                found[index] = self.pools.index(best.name)
+        return found

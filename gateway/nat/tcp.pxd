@@ -1,0 +1,41 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from gateway.nat cimport row, state
+from gateway.nat cimport verdict as Verdict
+from gateway.nat.table cimport FlowTable
+from gateway.wire cimport bits, sides, tcp
+from gateway.wire.packet cimport Packet
+
+cpdef bint after(uint64_t one, uint64_t other) noexcept nogil
+
+
+@cython.final
+cdef class Tracker:
+    cdef Packet packet
+    cdef uint8_t[::1] r8
+    cdef uint32_t[::1] r32
+    cdef uint8_t[::1] grid
+    cdef uint64_t sequence, acknowledgement, window, following
+
+    @cython.locals(flags=int64_t, event=int64_t, present=int64_t, following=int64_t)
+    cpdef int64_t step(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(at=int64_t, length=int64_t)
+    cdef int read(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(flags=uint32_t)
+    cdef int64_t restart(self, int64_t base, int64_t present) except? -1 nogil
+    @cython.locals(own=int64_t, other=uint64_t)
+    cdef int begin(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(own=int64_t, peer=int64_t, windows=int64_t, own_window=uint64_t,
+                   peer_window=uint64_t, lag=uint64_t, end=uint64_t, oldest=uint64_t)
+    cdef bint fits(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(own=int64_t, peer=int64_t, at=int64_t, size=uint64_t, edge=uint64_t)
+    cdef int slide(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(at=int64_t, flags=uint32_t, both=uint32_t)
+    cdef int64_t close(self, int64_t base, int64_t direction, int64_t following) except? -1 nogil
+    @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, believed=bint)
+    cdef int64_t reset(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(at=int64_t, other=uint32_t, offered=uint32_t)
+    cdef int agree_scale(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(at=int64_t, end=int64_t, option=uint32_t, size=uint32_t)
+    cdef int64_t offered_scale(self) except? -1 nogil

@@ -1,0 +1,208 @@
+"""TCP as a middlebox sees it: states, and whether a segment fits the conversation it claims to belong to.
+
+The states follow RFC 7857 section 2 and RFC 5382; the window rules are those of Guido van Rooij, "Real
+Stateful TCP Packet Filtering": a segment is believed when its bytes lie in the window that the other side
+announced and its acknowledgement covers bytes that the other side sent. A RST is believed only at the
+exact next sequence number (RFC 5961), so that nobody who merely guesses a window can end a flow.
+"""
+
+from __future__ import annotations
+
+from ..wire import bits, sides, tcp
+from ..wire.packet import Packet
+from . import row, state
+from .table import FlowTable
+from .verdict import Verdict
+
+_S, _R, _E, _F, _C, _X = (state.SYN_SENT, state.SYN_RECEIVED, state.ESTABLISHED, state.FIN_WAIT, state.CLOSING,
+                          state.RESET)
+_N, _A = state.NONE, state.RESTART
+
+# Rows: what arrives. Columns: the state it arrives in. A cell: the state from then on. FIN leads to
+# CLOSING instead of FIN_WAIT once the other side has closed too. Columns NEW and ACTIVE are not TCP's.
+GRID = {
+    sides.ORIGINAL: {  # none new act  S   R   E   F   C   X
+        state.SYN:       (_A, _N, _N, _A, _R, _E, _F, _A, _A),  # the same SYN again; port reuse after the end
+        state.SYN_ACK:   (_N, _N, _N, _S, _R, _E, _F, _C, _X),  # simultaneous open
+        state.ACK:       (_N, _N, _N, _S, _E, _E, _F, _C, _E),  # data after a RST: it was not believed
+        state.FIN:       (_N, _N, _N, _S, _F, _F, _F, _C, _X),
+    },
+    sides.REPLY: {
+        state.SYN:       (_N, _N, _N, _R, _R, _E, _F, _C, _X),  # simultaneous open
+        state.SYN_ACK:   (_N, _N, _N, _R, _R, _E, _F, _C, _X),
+        state.ACK:       (_N, _N, _N, _S, _R, _E, _F, _C, _E),  # in S: a half-open peer's, which the sender resets
+        state.FIN:       (_N, _N, _N, _S, _F, _F, _F, _C, _X),
+    },
+}  # fmt: skip
+
+
+def after(one: int, other: int) -> bool:
+    """Whether sequence number `one` lies after `other` (RFC 9293 section 3.4)."""
+    return ((one - other) & bits.M32) - 1 < state.HALF if one != other else False
+
+
+class Tracker:
+    """Steps the TCP state of a flow's row by the packet that has just been parsed."""
+
+    def __init__(self, table: FlowTable, packet: Packet) -> None:
+        self.packet, self.r8, self.r32 = packet, table.r8, table.r32
+        cells = [GRID[direction][event][column] for direction in (sides.ORIGINAL, sides.REPLY)
+                 for event in range(state.EVENTS) for column in range(state.STATES)]
+        self.grid = memoryview(bytearray(cells))
+
+    def step(self, base: int, direction: int) -> int:
+        """Step row `base` by the packet; returns ACCEPT or why the packet does not belong."""
+        flags = self.packet.tcp_flags
+        if flags & tcp.RST:
+            return Verdict.DROP_BAD_FLAGS if flags & tcp.SYN else self.reset(base, direction)
+        if flags & tcp.SYN:
+            if flags & tcp.FIN:
+                return Verdict.DROP_BAD_FLAGS
+            event = state.SYN_ACK if flags & tcp.ACK else state.SYN
+        elif not flags & tcp.ACK:
+            return Verdict.DROP_BAD_FLAGS
+        else:
+            event = state.FIN if flags & tcp.FIN else state.ACK
+        present = self.r8[base * row.BYTES + row.STATE]
+        following = self.grid[(direction * state.EVENTS + event) * state.STATES + present]
+        self.read(base, direction)
+        if following == state.RESTART:
+            return self.restart(base, present)
+        if present == state.SYN_SENT and event == state.ACK:
+            return Verdict.ACCEPT
+        if not self.fits(base, direction):
+            return Verdict.DROP_OUT_OF_WINDOW
+        if event <= state.SYN_ACK and (present == state.SYN_SENT or present == state.SYN_RECEIVED):
+            self.agree_scale(base, direction)
+        self.slide(base, direction)
+        if event == state.FIN:
+            following = self.close(base, direction, following)
+        self.r8[base * row.BYTES + row.STATE] = following
+        return Verdict.ACCEPT
+
+    def read(self, base: int, direction: int) -> None:
+        """The segment's numbers; `window` scaled as agreed."""
+        at = self.packet.transport
+        self.sequence = self.packet.load32(at + tcp.SEQUENCE)
+        self.acknowledgement = self.packet.load32(at + tcp.ACKNOWLEDGEMENT)
+        self.window = self.packet.load16(at + tcp.WINDOW)
+        length = self.packet.end - at - (self.packet.load8(at + tcp.DATA_OFFSET) >> 4 << 2)
+        if self.packet.tcp_flags & (tcp.SYN | tcp.FIN):
+            length += 1
+        self.following = (self.sequence + length) & bits.M32
+        if not self.packet.tcp_flags & tcp.SYN:
+            self.window <<= self.r8[base * row.BYTES + row.TCP_SCALE] >> (direction << 2) & 15
+
+    def restart(self, base: int, present: int) -> int:
+        """A SYN that begins a conversation: the first, one sent again, or one that reuses the port.
+
+        Reuse needs a sequence number beyond the old conversation's (RFC 9293 section 3.6.1); without it the
+        packet passes and changes nothing: the peer knows better.
+        """
+        if present == state.CLOSING and not after(self.sequence, self.r32[base * row.QUADS + row.TCP_END]):
+            return Verdict.ACCEPT
+        flags = self.r8[base * row.BYTES + row.FLAGS]
+        self.r8[base * row.BYTES + row.FLAGS] = flags & (row.USED | row.MAPPED | row.MAPPING_HEAD)
+        self.r8[base * row.BYTES + row.STATE] = state.SYN_SENT
+        self.r8[base * row.BYTES + row.TCP_SCALE] = 0
+        self.r8[base * row.BYTES + row.TCP_WINDOW] = 0
+        self.r8[base * row.BYTES + row.TCP_WINDOW + 1] = 0
+        self.agree_scale(base, sides.ORIGINAL)
+        self.begin(base, sides.ORIGINAL)
+        return Verdict.ACCEPT
+
+    def begin(self, base: int, direction: int) -> None:
+        """The first segment of a direction sets its numbers."""
+        own = base * row.QUADS + direction * row.TCP_STRIDE
+        other = self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)]
+        self.r32[own + row.TCP_END] = self.following
+        self.r32[own + row.TCP_MAX_END] = (self.following + (1 << other)) & bits.M32
+        self.slide(base, direction)
+
+    def fits(self, base: int, direction: int) -> bool:
+        """Whether the segment lies in the window, and acknowledges what was sent. A new direction begins here."""
+        own = base * row.QUADS + direction * row.TCP_STRIDE
+        peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE
+        windows = base * row.BYTES + row.TCP_WINDOW
+        own_window, peer_window = self.r8[windows + direction], self.r8[windows + (1 - direction)]
+        if peer_window != 0 and self.packet.tcp_flags & tcp.ACK:
+            lag = max(1 << own_window, state.MAX_ACK_WINDOW)
+            end = self.r32[peer + row.TCP_END]
+            if after(self.acknowledgement, end) or after((end - lag) & bits.M32, self.acknowledgement):
+                return False
+        if own_window == 0:
+            self.begin(base, direction)
+            return True
+        oldest = (self.r32[own + row.TCP_END] - (1 << peer_window) - 1) & bits.M32
+        return not after(self.sequence, self.r32[own + row.TCP_MAX_END]) and not after(oldest, self.following)
+
+    def slide(self, base: int, direction: int) -> None:
+        """Note how far the sender has got, and how far it lets the peer go."""
+        own = base * row.QUADS + direction * row.TCP_STRIDE
+        peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_MAX_END
+        at = base * row.BYTES + row.TCP_WINDOW + direction
+        if after(self.following, self.r32[own + row.TCP_END]):
+            self.r32[own + row.TCP_END] = self.following
+        size = 1
+        while self.window >> size != 0:
+            size += 1
+        if size > self.r8[at]:
+            self.r8[at] = size
+        if self.packet.tcp_flags & tcp.ACK:
+            edge = (self.acknowledgement + self.window + (self.window == 0)) & bits.M32
+            if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
+                self.r32[peer] = edge
+
+    def close(self, base: int, direction: int, following: int) -> int:
+        """One FIN keeps the established timer, both start the closing one (RFC 7857 section 2)."""
+        at = base * row.BYTES + row.FLAGS
+        flags = self.r8[at] | (row.FIN_REPLY if direction else row.FIN_ORIGINAL)
+        self.r8[at] = flags
+        both = row.FIN_ORIGINAL | row.FIN_REPLY
+        return state.CLOSING if flags & both == both and following == state.FIN_WAIT else following
+
+    def reset(self, base: int, direction: int) -> int:
+        """A RST is passed on only at the exact next sequence number, or in answer to the SYN just sent."""
+        self.read(base, direction)
+        windows = base * row.BYTES + row.TCP_WINDOW
+        if self.r8[windows + direction] != 0:
+            own = base * row.QUADS + direction * row.TCP_STRIDE
+            believed = self.sequence == self.r32[own + row.TCP_END]
+        elif self.r8[windows + (1 - direction)] != 0:
+            peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE
+            believed = bool(self.packet.tcp_flags & tcp.ACK) and self.acknowledgement == self.r32[peer + row.TCP_END]
+        else:
+            believed = True
+        if not believed:
+            return Verdict.DROP_OUT_OF_WINDOW
+        self.r8[base * row.BYTES + row.STATE] = state.RESET
+        return Verdict.ACCEPT
+
+    def agree_scale(self, base: int, direction: int) -> None:
+        """Window scale counts when both SYNs offer it (RFC 7323 section 2.2)."""
+        at = base * row.BYTES + row.TCP_SCALE
+        other = self.r8[at] >> ((1 - direction) << 2) & 15
+        offered = self.offered_scale()
+        if direction == sides.ORIGINAL and self.r8[base * row.BYTES + row.STATE] == state.SYN_SENT:
+            self.r8[at] = offered
+        elif offered == state.UNSCALED or other == state.UNSCALED:
+            self.r8[at] = 0
+        else:
+            self.r8[at] = offered << (direction << 2) | other << ((1 - direction) << 2)
+
+    def offered_scale(self) -> int:
+        """The window scale option of a SYN, state.UNSCALED if it has none."""
+        at = self.packet.transport + tcp.HEADER
+        end = self.packet.transport + (self.packet.load8(self.packet.transport + tcp.DATA_OFFSET) >> 4 << 2)
+        while at + 1 < end:
+            option = self.packet.load8(at)
+            if option == tcp.OPTION_NOP:
+                at += 1
+                continue
+            size = self.packet.load8(at + 1)
+            if option == tcp.OPTION_END or size < 2 or at + size > end:
+                break
+            if option == tcp.OPTION_WINDOW_SCALE and size == 3:
+                return min(self.packet.load8(at + 2), tcp.WINDOW_SCALE_MAX)
+            at += size
+        return state.UNSCALED

@@ -1,0 +1,141 @@
+"""The translator: what becomes of each packet of a batch. The running gateway, the simulator, the property
+tests and `explain` all drive this one.
+
+The compiled `Engine` does what every packet needs; here is what few packets need: ICMP errors, answers of
+the gateway's own, and everything that lists or ends flows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from ..match.ruleset import Ruleset
+from ..wire import ipv4, kind, vnet
+from ..wire.batch import Batch
+from . import flow, row
+from .answers import Answers
+from .engine import Engine
+from .errors import Errors
+from .verdict import NAMES, Verdict
+
+NO_OFFLOAD = bytes(vnet.HEADER)
+
+
+class Translator:
+    """One gateway's flows and the rules that new ones are decided by.
+
+    seed: everything random here follows from it: the hash keys, ports, identifiers. Draw it anew at each
+    start. outbox: (side, offload header, packet) of the gateway's own packets, for the caller to send and clear.
+    """
+
+    def __init__(self, ruleset: Ruleset, seed: bytes | int) -> None:
+        material = seed if isinstance(seed, bytes) else seed.to_bytes(32, "big", signed=True)
+        digest = hashlib.blake2b(material, digest_size=48).digest()
+        keys = [int.from_bytes(digest[at : at + 8], "big") for at in range(0, 48, 8)]
+        self.engine = Engine(ruleset.settings.limits.flows, (keys[0], keys[1], keys[2], keys[3]))
+        self.errors = Errors(self.engine)
+        self.answers = Answers(self.engine, keys[4], keys[5])
+        self.outbox: list[tuple[int, bytes, bytes]] = []
+        self.use(ruleset)
+
+    def use(self, ruleset: Ruleset) -> None:
+        """Decide new flows by this ruleset. Live flows go on as they began."""
+        self.ruleset = ruleset
+        self.engine.use(ruleset)
+        self.answers.use(ruleset.settings)
+
+    def translate(self, batch: Batch, side: int, now: int) -> None:
+        """Give every frame of `batch` its verdict; those accepted are rewritten and have their side in batch.out.
+
+        side: where they came from (wire.sides).  now: nanoseconds, never falling.
+        """
+        if batch is not self.engine.batch:
+            self.engine.bind(batch)
+        if self.engine.run(side, now >> row.TICK_SHIFT & 0xFFFFFFFF):
+            for index in range(batch.count):
+                verdict = batch.verdict[index]
+                if verdict == Verdict.SLOW or verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+                    self.finish(index, side, now)
+
+    def finish(self, index: int, side: int, now: int) -> None:
+        """What the compiled loop left: settle frame `index`'s verdict and send what it asks for."""
+        engine = self.engine
+        before = Verdict(engine.batch.verdict[index])
+        engine.packet.parse(engine.batch.start[index], engine.batch.length[index], False)
+        verdict = self.settle(index, side, now) if before is Verdict.SLOW else before
+        answer = None
+        if verdict is Verdict.ANSWER_ECHO:
+            answer = self.answers.echo()
+            verdict = verdict if answer else Verdict.DROP_BAD_CHECKSUM
+        elif verdict >= Verdict.REJECT_TTL_EXCEEDED:
+            mtu = engine.options.mtu[1 - side] if verdict is Verdict.REJECT_TOO_BIG else 0
+            answer = self.answers.error(verdict, side, now, mtu)
+        if answer is not None:
+            self.outbox.append((side, NO_OFFLOAD, answer))
+        engine.counters[before] -= 1
+        engine.counters[verdict] += 1
+        engine.batch.verdict[index] = verdict
+
+    def settle(self, index: int, side: int, now: int) -> Verdict:
+        """The verdict on a packet that the compiled loop does not judge."""
+        packet = self.engine.packet
+        if packet.kind == kind.ERROR:
+            return self.errors.translate(index, side, now >> row.TICK_SHIFT & 0xFFFFFFFF)
+        if packet.kind == kind.LINK:
+            return Verdict.DROP_LINK_SCOPE
+        if packet.kind == kind.FRAGMENT:
+            return Verdict.DROP_FRAGMENT
+        if packet.family == 4 and not packet.load16(packet.at + ipv4.FRAGMENT) & ipv4.DF:
+            return Verdict.DROP_FRAGMENT
+        return Verdict.REJECT_TOO_BIG
+
+    def tick(self, now: int, budget: int = 4096) -> int:
+        """End flows whose time has come, looking at no more than `budget` rows; returns how many."""
+        table, ended = self.engine.table, 0
+        base = table.next_expired(now >> row.TICK_SHIFT & 0xFFFFFFFF, budget)
+        while base and ended < budget:
+            table.close(base)
+            ended += 1
+            base = table.next_expired(now >> row.TICK_SHIFT & 0xFFFFFFFF, budget)
+        return ended
+
+    def counters(self) -> dict[str, int]:
+        """Packets by verdict, by name, zero ones too."""
+        return {name: self.engine.counters[verdict] for verdict, name in NAMES.items()}
+
+    def flows(self, now: int) -> Iterator[flow.Flow]:
+        """Every live flow, in the order of the table."""
+        table = self.engine.table
+        for base in range(1, table.high_water + 1):
+            if table.r8[base * row.BYTES + row.FLAGS] & row.USED and not table.expired(
+                    base, now >> row.TICK_SHIFT & 0xFFFFFFFF):
+                yield flow.read(self.engine, base, now)
+
+    def end_flow(self, identifier: str) -> bool:
+        """End a flow by its id; False if there is none such any more."""
+        base = int(identifier.split("-")[0], 16) if identifier.split("-")[0].isalnum() else 0
+        table = self.engine.table
+        if not 0 < base <= table.high_water or flow.identify(self.engine, base) != identifier:
+            return False
+        return bool(table.close(base))
+
+    def explain(self, packet: bytes, side: int, now: int) -> dict[str, Any]:
+        """Every step of the decision on one packet, as `gateway explain -o json` prints it; changes no state."""
+        from .explain import explain
+
+        return explain(self, packet, side, now)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What began and ended since the last call."""
+        return []
+
+    @property
+    def live(self) -> int:
+        """Rows in use, those whose time is up but which were not swept yet included."""
+        return self.engine.table.live
+
+    @property
+    def capacity(self) -> int:
+        return self.engine.table.capacity
