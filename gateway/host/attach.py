@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
+from . import egress, inside, interfaces, nftables, ports
+from .changes import Changes
 from .plan import HostError, Plan
 
 __all__ = ["Attached", "HostError", "Plan", "attach"]
 
 
-@dataclass
 class Attached:
     """What holds while the gateway runs.
 
@@ -18,28 +19,96 @@ class Attached:
     notes: what the operator may want to know, a sentence each.
     """
 
-    plan: Plan
-    shared: frozenset[str] = frozenset()
-    excluded_ports: tuple[tuple[int, int], ...] = ()
-    notes: tuple[str, ...] = ()
+    def __init__(self, plan: Plan, changes: Changes) -> None:
+        self.plan, self._changes = plan, changes
+        self.shared: frozenset[str] = frozenset()
+        self.excluded_ports: tuple[tuple[int, int], ...] = ()
+        self.notes: tuple[str, ...] = ()
+        self._seen: tuple[frozenset[str], frozenset[int]] = (frozenset(), frozenset())
+
+    @property
+    def table(self) -> str:
+        return f"gateway-{self.plan.name}"
 
     def listening(self) -> dict[str, frozenset[int]]:
         """Ports bound on the host, {"tcp": ..., "udp": ...}: never to be allocated on shared addresses."""
-        return {"tcp": frozenset(), "udp": frozenset()}
+        return ports.listening()
 
     def refresh(self) -> dict[str, frozenset[int]]:
-        """Read `listening` again and let those ports through the ingress drop. Cheap: call it every few seconds."""
-        return self.listening()
+        """Read `listening` again, and let those ports and the host's addresses of now through the ingress drop.
 
-    def undo(self) -> None:
-        """Take every change back, in reverse. Safe to call twice."""
+        Costs a read of /proc/net and one netlink dump: call it every few seconds.
+        """
+        bound = ports.listening()
+        seen = interfaces.addresses(), bound["tcp"] | bound["udp"]
+        if seen != self._seen:
+            nftables.install(self.table, self._chains(*seen))
+            self._seen = seen
+        return bound
+
+    def undo(self) -> list[str]:
+        """Take every change back, in reverse; returns what could not be. Safe to call twice."""
+        return self._changes.undo()
+
+    def _chains(self, own: frozenset[str], bound: frozenset[int]) -> list[nftables.Chain]:
+        plan, chains = self.plan, []
+        if plan.outside_driver == "packet":
+            taken = [*self.excluded_ports, *((port, port) for port in bound)]
+            chains.append(egress.outside_chain(plan, own, self.shared, taken))
+        if plan.inside_driver == "packet":
+            chains.append(egress.inside_chain(plan, own))
+        return chains
+
+    def _make(self) -> None:
+        """Fail closed at every step: the drop before the capture, the capture before forwarding."""
+        plan, changes = self.plan, self._changes
+        own, bound = interfaces.addresses(), ports.listening()
+        self.shared = frozenset(address for address in plan.egress_addresses if address in own)
+        dedicated = [address for address in plan.egress_addresses if address not in own]
+        if self.shared:
+            self.excluded_ports = ports.keep_apart(changes, plan.port_range)
+        self._seen = own, bound["tcp"] | bound["udp"]
+        chains = self._chains(*self._seen)
+        if chains:
+            changes.table(self.table, chains)
+        if plan.inside_driver == "tun":
+            inside.open_device(changes, plan)
+            inside.capture(changes, plan)
+        if plan.outside_driver == "packet":
+            inside.forward(changes, plan)
+            if plan.inside_driver != "memory":  # the kernel answers only for what it would route elsewhere
+                egress.answer(changes, plan, dedicated)
+                egress.announce(interfaces.interface(plan.outside_interface), dedicated)
+        self.notes = tuple(self._remarks())
+
+    def _remarks(self) -> list[str]:
+        remarks = [f"{address} is also the host's own: its ports {_listed(self.excluded_ports)} stay with the host"
+                   for address in sorted(self.shared) if self.excluded_ports]
+        for first, last in ports.without(self.plan.port_range, self.excluded_ports):
+            remarks += [f"ports {first}-{last} of {address} are the gateway's" for address in sorted(self.shared)]
+        return remarks
 
 
-def attach(plan: Plan) -> Attached:
+def attach(plan: Plan, folder: Path | None = None) -> Attached:
     """Clean up after a killed gateway of this namespace, then make what `plan` asks for.
 
-    Raises HostError, and then nothing is changed.
-    The TUN must exist (TunLink is opened first); the packet socket should be open too, so that nothing is
-    dropped at ingress unseen.
+    Raises HostError, and then nothing is changed. The TUN must exist (TunLink is opened first), and the packet
+    socket should be open too, so that nothing is dropped at ingress unseen. `folder`: where the journal lies.
     """
-    return Attached(plan)
+    for driver, name in ((plan.inside_driver, plan.inside_interface), (plan.outside_driver, plan.outside_interface)):
+        if driver != "memory":
+            interfaces.interface(name)
+    for name in plan.captured_interfaces:
+        interfaces.interface(name)
+    changes = Changes(plan.name, folder)
+    attached = Attached(plan, changes)
+    try:
+        attached._make()
+    except Exception:
+        changes.undo()
+        raise
+    return attached
+
+
+def _listed(found: tuple[tuple[int, int], ...]) -> str:
+    return ", ".join(f"{first}-{last}" for first, last in found)
