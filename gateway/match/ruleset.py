@@ -54,4 +54,5 @@ class Ruleset:
 
     def translated(self, source_flags: int, destination_flags: int) -> bool:
         """Calico's rule: the source in any natOutgoing pool, the destination in no pool and not excluded."""
-        return bool(source_flags & decision.NAT_SOURCE) and not destination_flags & (decision.POOL | decision.NO_TRANSLATE)
+        excluded = destination_flags & (decision.POOL | decision.NO_TRANSLATE)
+        return source_flags & decision.NAT_SOURCE != 0 and excluded == 0

@@ -47,7 +47,8 @@ class Decider:
         source, destination = self.source_flags, self.destination_flags
         if source & (decision.BOGON | decision.MULTICAST):
             return Verdict.DROP_BOGON_SOURCE
-        if self.packet.source_low == self.packet.destination_low and self.packet.source_high == self.packet.destination_high:
+        if (self.packet.source_low == self.packet.destination_low
+                and self.packet.source_high == self.packet.destination_high):
             return Verdict.DROP_LAND
         if destination & decision.MULTICAST:
             return Verdict.DROP_MULTICAST

@@ -38,6 +38,6 @@ cdef class Engine:
     @cython.locals(other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)
     cpdef int64_t forward(self, int64_t index, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
-    @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t)
+    @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)
     cdef int64_t refresh(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     cdef bint refreshes(self, int64_t base, int64_t direction) except? -1 nogil

@@ -113,9 +113,9 @@ class Engine:
                 lifetime = self.options.tcp_lifetime[self.r8[at + row.STATE]]
                 self.r32[base * row.QUADS + row.EXPIRES] = (now + lifetime) & bits.M32
             return verdict
-        if number == protocol.ICMP or number == protocol.ICMPV6:
-            if self.packet.is_request() == (direction == sides.REPLY):
-                return Verdict.DROP_UNSOLICITED
+        queried = number == protocol.ICMP or number == protocol.ICMPV6
+        if queried and self.packet.is_request() == (direction == sides.REPLY):
+            return Verdict.DROP_UNSOLICITED
         if direction == sides.REPLY:
             self.r8[at + row.STATE] = state.ACTIVE
         if self.refreshes(base, direction):

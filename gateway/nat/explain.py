@@ -32,7 +32,7 @@ class Explanation:
 
     def result(self, verdict: Verdict) -> dict[str, Any]:
         self.step("verdict", MEANING.get(verdict, NAMES[verdict].replace("_", " ")))
-        passed = verdict is Verdict.ACCEPT
+        passed = verdict == Verdict.ACCEPT
         return {"verdict": NAMES[verdict], "translated": passed and self.source is not None,
                 "source": self.source if passed else None, "destination": self.destination if passed else None,
                 "pool": self.pool, "excluded_by": self.excluded_by, "policy": None, "steps": self.steps}
@@ -120,7 +120,7 @@ class Explanation:
         return address.endpoint(cursor.destination_high, cursor.destination_low, cursor.ports & bits.M16)
 
 
-MEANING = {
+MEANING: dict[int, str] = {
     Verdict.ACCEPT: "accepted",
     Verdict.DROP_SPOOFED_SOURCE: "dropped: the source address is not behind that interface",
     Verdict.DROP_UNSOLICITED: "dropped: nobody inside asked for it",

@@ -156,9 +156,10 @@ class Opener:
         head = self.table.promote(self.find_own(scope), now)
         if head == 0:
             return False
-        external, label = head * row.WORDS + row.REPLY_DESTINATION, self.r64[head * row.WORDS + row.REPLY_LABEL]
+        first = head * row.WORDS
+        external, label = first + row.REPLY_DESTINATION, self.r64[first + row.REPLY_LABEL]
         if self.from_outside(head):
-            external, label = head * row.WORDS + row.ORIGINAL_DESTINATION, self.r64[head * row.WORDS + row.ORIGINAL_LABEL]
+            external, label = first + row.ORIGINAL_DESTINATION, self.r64[first + row.ORIGINAL_LABEL]
         self.r64[at + row.REPLY_DESTINATION] = self.r64[external]
         self.r64[at + row.REPLY_DESTINATION + 1] = self.r64[external + 1]
         self.take_port(label & bits.M16)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Literal
+
 from ..match import decision
 from ..match.ruleset import Ruleset
 from ..match.settings import Ports, Settings, Timeouts
@@ -14,9 +17,9 @@ def ticks(nanoseconds: int) -> int:
     return (nanoseconds >> row.TICK_SHIFT) + 1
 
 
-def numbers(size: int, code: str) -> memoryview:
-    width = memoryview(bytearray(8)).cast(code).itemsize
-    return memoryview(bytearray(max(size, 1) * width)).cast(code)
+def numbers(size: int, code: Literal["B", "H", "I", "Q"]) -> memoryview:
+    """An array of `size` unsigned numbers, all 0, of 1, 2, 4 or 8 bytes."""
+    return memoryview(bytearray(max(size, 1) * struct.calcsize(code))).cast(code)
 
 
 class Options:

@@ -60,4 +60,4 @@ class Verdict(IntEnum):
     SLOW = 63  # internal: goes on outside the compiled loop, and never leaves the translator
 
 
-NAMES = {verdict: verdict.name.lower() for verdict in Verdict if verdict is not Verdict.SLOW}
+NAMES: dict[int, str] = {verdict: verdict.name.lower() for verdict in Verdict if verdict is not Verdict.SLOW}

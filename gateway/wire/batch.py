@@ -24,7 +24,8 @@ NO_OFFLOAD = bytes(vnet.HEADER)
 class Batch:
     """Up to `capacity` frames. `count` of them are filled; the arrays run parallel, one entry a frame.
 
-    slab: the memory; u8, u16, u32, u64: the same, read by 1, 2, 4 and 8 bytes.  start: offset of the IP header in the slab.  length: bytes from there.  verdict: nat.verdict.Verdict.
+    slab: the memory; u8, u16, u32, u64: the same, read by 1, 2, 4 and 8 bytes.  start: offset of the IP header
+    in the slab.  length: bytes from there.  verdict: nat.verdict.Verdict.
     out: the side to emit on, sides.NOWHERE for none.  neighbour: next hop's MAC address in the low 48 bits.
     """
 
