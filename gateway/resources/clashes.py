@@ -42,7 +42,7 @@ def duplicates(objects: Sequence[Resource]) -> Iterator[ResourceError]:
         if other is not one:
             line, _ = other.document.place(("metadata", "name"))
             where = f"{other.document.file}:{line}" if line else other.document.file
-            yield one.error("metadata", "name", message=f"there is already a {one.KIND} of this name at {where}; "
+            yield one.error("metadata", "name", message=f"the {one.KIND} at {where} has this name too; "
                                                         "rename or remove one of the two")
 
 
@@ -104,6 +104,10 @@ def address_remarks(whole: Resources) -> Iterator[ResourceError]:
             if one in pool.spec.cidr and not pool.spec.disabled and "LoadBalancer" not in pool.uses:
                 yield gateway.error("spec", "addresses", index, message=f"{one} is in IPPool/{pool.name} "
                                     f"({pool.spec.cidr}), from which pods get addresses; see that none gets this one")
+        for cidr in gateway.spec.inside.capture:
+            if not isinstance(cidr, str) and one in cidr:
+                yield gateway.error("spec", "inside", "capture", message=f"{cidr} holds the egress address {one}, and "
+                                    "what is captured counts as inside: name the pods' ranges, or an interface")
     given = {one.version for one in gateway.spec.addresses}
     for version in sorted({pool.spec.cidr.version for pool in whole.pools if pool.spec.nat_outgoing} - given):
         own = any(interface.version == version for interface in gateway.spec.outside.addresses)

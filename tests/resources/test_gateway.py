@@ -225,6 +225,12 @@ def test_the_smallest_mtu_for_ipv4_alone() -> None:
     assert found.gateway.spec.outside.mtu == 68
 
 
+def test_a_captured_range_that_holds_an_egress_address_gets_a_note() -> None:
+    written = "{outside: {interface: eth0}, addresses: [198.51.100.10], inside: {capture: [cali0, 0.0.0.0/0]}}"
+    (note,) = load(gateway(written)).notes
+    assert "spec.inside.capture: 0.0.0.0/0 holds the egress address 198.51.100.10" in note
+
+
 def test_notes_on_egress_addresses(gateway_text: str, pool: Callable[..., str]) -> None:
     text = gateway_text + pool("{cidr: 198.51.100.0/24}", "a") + pool("{cidr: 'fd00::/64', natOutgoing: true}", "b")
     inside_pool, family = load(text).notes

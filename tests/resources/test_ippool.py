@@ -110,6 +110,11 @@ def test_what_calico_admits(gateway_text: str, pool: Pool, written: str) -> None
     assert load(gateway_text + pool(written)).notes == ()
 
 
+def test_a_pool_where_no_packet_goes_gets_a_note(gateway_text: str, pool: Pool) -> None:
+    (note,) = load(gateway_text + pool("{cidr: 240.0.0.0/8}")).notes
+    assert "IPPool/p: spec.cidr: overlaps 240.0.0.0/4 (reserved and broadcast): packets from and to there are" in note
+
+
 def test_several_rules_broken_at_once(errors_of: Callable[[str], list[ResourceError]], gateway_text: str,
                                       pool: Pool) -> None:
     broken = pool("{cidr: 'fe80::/64', blockSize: 20, ipipMode: Always, vxlanMode: Always, nodeSelector: global()}")

@@ -144,12 +144,13 @@ def test_lists_of_every_sort(gateway_text: str) -> None:
     typed = json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPPoolList", "items": [bare]})
     assert len(load(gateway_text + "---\n" + typed).pools) == 1
     assert len(load(json.dumps([GATEWAY, POOL]))) == 2
-    assert len(load(gateway_text + "---\n---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: []\n")) == 1
+    empty = "---\n---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: []\n"
+    assert len(load(gateway_text + empty)) == 1
 
 
 def test_an_item_of_a_list_has_its_place(only_error: OnlyError, gateway_text: str) -> None:
-    text = gateway_text + "---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: projectcalico.org/v3\n  kind: IPPool\n" \
-                          "  metadata: {name: p}\n  spec: {cidr: 10.0.0.0/8, disable: true}\n"
+    text = gateway_text + ("---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: projectcalico.org/v3\n"
+                           "  kind: IPPool\n  metadata: {name: p}\n  spec: {cidr: 10.0.0.0/8, disable: true}\n")
     error = only_error(text)
     assert (error.line, error.column, error.name) == (*at(text, "disable: true"), "p")
 
@@ -220,7 +221,7 @@ def test_a_duplicate_key_is_named_with_its_second_place(only_error: OnlyError, g
 def test_the_same_object_twice(only_error: OnlyError, gateway_text: str, pool: Pool) -> None:
     error = only_error(gateway_text + pool("{cidr: 10.0.0.0/8}") + pool("{cidr: 11.0.0.0/8}"))
     assert (error.line, error.field) == (13, "metadata.name")
-    assert "there is already a IPPool of this name at <text>:8" in error.message
+    assert "the IPPool at <text>:8 has this name too" in error.message
 
 
 def test_exactly_one_gateway(only_error: OnlyError, gateway_text: str, pool: Pool) -> None:

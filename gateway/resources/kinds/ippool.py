@@ -8,7 +8,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ...match.decision import BOGON, MULTICAST
 from ..fields import CidrField, SelectorField
+from ..reserved import RESERVED
 from ..schema import CALICO, Problem, Resource, Section
 from ..selector import ALL
 
@@ -52,6 +54,11 @@ class IPPool(Resource):
         yield from self.encapsulation_problems()
         yield from self.use_problems()
         yield from self.selector_problems()
+
+    def remarks(self) -> Iterator[Problem]:
+        for cidr, flags, name in RESERVED:
+            if flags & (BOGON | MULTICAST) and cidr.version == self.spec.cidr.version and cidr.overlaps(self.spec.cidr):
+                yield Problem(("spec", "cidr"), f"overlaps {cidr} ({name}): packets from and to there are dropped")
 
     def cidr_problems(self) -> Iterator[Problem]:
         cidr = self.spec.cidr
