@@ -1,0 +1,206 @@
+"""What is measured on links, one function a row group: real traffic through one data path, figures out.
+
+Terms: offered load, throughput (delivered) and latency as in RFC 2544; connections and their rate as in RFC 9693.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench import cores, field
+from bench.paths import DataPath
+from gateway.testing.namespaces import Namespace
+
+ROOT = Path(__file__).parent.parent
+IPERF_PORT, VISIT_PORT = 5201, 7000
+VISITORS = 4
+PINGS = 1000
+NEW_FLOWS_SECONDS = 0.3  # the kernel's connection table holds 262,144
+ICMP, TCP, UDP = 1, 6, 17
+Figures = dict[str, float]
+
+
+class Untranslated(RuntimeError):
+    """The server saw a source it must not see on this data path: the figure would mean nothing."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """figures: the rows it yields, name and unit.  tool: what must be installed for it."""
+
+    key: str
+    take: Callable[[DataPath, float], Figures]
+    figures: dict[str, str]
+    tool: str | None = None
+    fewer_is_better: bool = False
+
+
+class Actor:
+    """A `bench.actor` process: made ready, then let go. `all` of them can be ended after a failure."""
+
+    all: ClassVar[list[Actor]] = []
+
+    def __init__(self, namespace: Namespace, pinned: set[int], *arguments: object) -> None:
+        self.process = namespace.popen([sys.executable, "-m", "bench.actor", *map(str, arguments)], cwd=ROOT, text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=cores.pin(pinned))
+        self.all.append(self)
+        self._read()
+
+    def _read(self) -> str:
+        line: str = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"an end of the measurement failed, status {self.process.wait()}")
+        return line
+
+    def go(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def report(self) -> dict[str, int]:
+        found: dict[str, int] = json.loads(self._read())
+        self.end()
+        return found
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.all.remove(self)
+
+
+def check_sources(path: DataPath, seen: Sequence[str] | set[str]) -> None:
+    wrong = [source for source in seen if not path.right(source)]
+    if wrong or not seen:
+        raise Untranslated(f"{path.name}: the server saw {', '.join(wrong) or 'nothing'}")
+
+
+def iperf(path: DataPath, seconds: float, *options: str) -> float:
+    """Gb/s of one TCP stream, as received."""
+    server = path.field.server.popen(["iperf3", "-s", "-1", "-J", "-p", str(IPERF_PORT)], text=True,
+                                     stdout=subprocess.PIPE, preexec_fn=cores.pin(cores.RECEIVER))
+    try:
+        length = str(max(1, round(seconds)))
+        command = ["iperf3", "-c", field.SERVER, "-p", str(IPERF_PORT), "-J", "-t", length, *options]
+        said = run_when_listening(path.field.pod, command)
+        accepted = json.loads(server.communicate(timeout=10)[0])
+    finally:
+        server.kill()
+        server.wait()
+    check_sources(path, {one["remote_host"].removeprefix("::ffff:") for one in accepted["start"]["connected"]})
+    return float(said["end"]["sum_received"]["bits_per_second"]) / 1e9
+
+
+def run_when_listening(namespace: Namespace, command: list[str]) -> dict[str, Any]:
+    for _ in range(30):
+        time.sleep(0.1)
+        done = namespace.run(command, check=False, timeout=60, preexec_fn=cores.pin(cores.SENDER))
+        said: dict[str, Any] = json.loads(done.stdout or "{}")
+        if "refused" not in said.get("error", ""):
+            break
+    if "error" in said:
+        raise RuntimeError(f"iperf3: {said['error']}")
+    return said
+
+
+def tcp_out(path: DataPath, seconds: float) -> Figures:
+    return {"tcp out": iperf(path, seconds)}
+
+
+def tcp_back(path: DataPath, seconds: float) -> Figures:
+    return {"tcp back": iperf(path, seconds, "-R")}
+
+
+def blaster(path: DataPath, sources: int, ports: int, seconds: float, sink: str = field.SINK,
+            once: bool = False) -> Actor:
+    mac = path.field.gateway.mac("pods")
+    return Actor(path.field.pod, cores.SENDER, "blast", "eth0", mac, field.POD, sources, ports, sink, field.SINK_PORT,
+                 seconds, int(once))
+
+
+def verify(path: DataPath, sources: int, ports: int) -> None:
+    """A short blast, the server reading along."""
+    actor = blaster(path, sources, ports, 0.05)
+    sampler = path.field.listen()
+    actor.go()
+    seen = sampler.sources(UDP, 0.5)
+    actor.report()
+    check_sources(path, seen)
+
+
+def small_udp(path: DataPath, sources: int, ports: int, seconds: float) -> Figures:
+    """Packets a second delivered while as many as possible are offered, after a warm-up."""
+    flows = sources * ports
+    verify(path, sources, ports)
+    actor = blaster(path, sources, ports, seconds + 0.5)
+    actor.go()
+    time.sleep(0.3)
+    began, first = time.perf_counter(), path.field.received()
+    time.sleep(seconds)
+    ended, last = time.perf_counter(), path.field.received()
+    offered = actor.report()["sent"] / (seconds + 0.5)
+    return {f"udp {flows}": (last - first) / (ended - began) / 1e3, f"udp {flows} offered": offered / 1e3}
+
+
+def udp_one(path: DataPath, seconds: float) -> Figures:
+    return small_udp(path, 1, 1, seconds)
+
+
+def udp_thousand(path: DataPath, seconds: float) -> Figures:
+    return small_udp(path, 10, 100, seconds)
+
+
+def new_udp(path: DataPath, seconds: float) -> Figures:
+    """Every packet the first of its flow, from the ports of 64 pods in turn. The rate of those delivered."""
+    path.fresh()
+    verify(path, 1, 1)
+    actor = blaster(path, 64, 64_512, NEW_FLOWS_SECONDS, field.SINK_MANY, once=True)
+    first, began = path.field.received(), time.perf_counter()
+    actor.go()
+    actor.report()
+    elapsed = time.perf_counter() - began
+    return {"new udp": (path.field.received() - first) / elapsed / 1e3}
+
+
+def visits(path: DataPath, seconds: float) -> Figures:
+    """Connect, request, close: complete TCP connections a second, by four at a time."""
+    path.fresh()
+    ports = range(VISIT_PORT, VISIT_PORT + VISITORS)
+    servers = [Actor(path.field.server, cores.ANY, "welcome", port, seconds + 0.3) for port in ports]
+    actors = [Actor(path.field.pod, cores.ANY, "visit", field.SERVICE, field.SERVICES, port, seconds) for port in ports]
+    sampler = path.field.listen()
+    for actor in [*servers, *actors]:
+        actor.go()
+    check_sources(path, sampler.sources(TCP, 0.5, 50))
+    done = sum(actor.report()["done"] for actor in actors)
+    for actor in servers:
+        actor.report()
+    return {"connections": done / seconds / 1e3}
+
+
+def ping(path: DataPath, seconds: float) -> Figures:
+    """Round trips over idle links, in microseconds."""
+    sampler = path.field.listen()
+    path.field.pod.run(["ping", "-c1", field.SERVER], check=False)
+    check_sources(path, sampler.sources(ICMP, 0.5, 1))
+    said = path.field.pod.run(["ping", "-i", "0.002", "-c", str(PINGS), field.SERVER], check=False,
+                              preexec_fn=cores.pin(cores.SENDER)).stdout
+    times = sorted(float(one) * 1e3 for one in re.findall(r"time=([\d.]+) ms", said))
+    return {"ping p50": times[len(times) // 2], "ping p99": times[len(times) * 99 // 100]}
+
+
+MEASURES = [
+    Measure("tcp-out", tcp_out, {"tcp out": "Gb/s"}, "iperf3"),
+    Measure("tcp-back", tcp_back, {"tcp back": "Gb/s"}, "iperf3"),
+    Measure("udp-1", udp_one, {"udp 1": "kpps", "udp 1 offered": "kpps"}),
+    Measure("udp-1000", udp_thousand, {"udp 1000": "kpps", "udp 1000 offered": "kpps"}),
+    Measure("new-udp", new_udp, {"new udp": "thousand/s"}),
+    Measure("connections", visits, {"connections": "thousand/s"}),
+    Measure("ping", ping, {"ping p50": "µs", "ping p99": "µs"}, "ping", fewer_is_better=True),
+]

@@ -1,0 +1,63 @@
+"""Results as tables for people. Each cell: the median, and how far the rounds lay apart."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.results import AIMS, GATEWAY, KERNEL, NULL, Results, Row
+
+PEERS = {KERNEL: "to kernel", NULL: "to null"}
+
+
+def figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cell(row: Row, path: str) -> str:
+    middle, taken = row.median(path), row.values.get(path, [])
+    if middle is None:
+        return "-"
+    return figure(middle) + (f" [dim]({figure(min(taken))}-{figure(max(taken))})[/]" if len(taken) > 1 else "")
+
+
+def ratio(row: Row, peer: str) -> str:
+    value = row.ratio(GATEWAY, peer)
+    return "-" if value is None else f"{value:.2f}"
+
+
+def table(title: str, rows: dict[str, Row]) -> Table:
+    paths = list(dict.fromkeys(path for row in rows.values() for path in row.values))
+    peers = [peer for peer in PEERS if peer in paths and GATEWAY in paths]
+    out = Table(title=title, title_justify="left")
+    out.add_column("")
+    out.add_column("unit")
+    for path in paths:
+        out.add_column(path, justify="right", overflow="fold")
+    for peer in peers:
+        out.add_column(PEERS[peer], justify="right")
+    for name, row in rows.items():
+        out.add_row(name, row.unit, *(cell(row, path) for path in paths), *(ratio(row, peer) for peer in peers))
+    return out
+
+
+def aims(results: Results) -> Table:
+    out = Table(title="aims", title_justify="left")
+    out.add_column("aim")
+    out.add_column("measured", justify="right")
+    out.add_column("holds")
+    words = {True: "[green]yes[/]", False: "[red]no[/]", None: "not measured"}
+    for aim in AIMS:
+        value = aim.measured(results)
+        out.add_row(aim.says, "-" if value is None else figure(value), words[aim.holds(results)])
+    return out
+
+
+def show(results: Results) -> None:
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console.print(" · ".join(f"{name}: {text}" for name, text in results.machine.items()))
+    for title, rows in results.sections.items():
+        console.print(table(title, rows))
+    console.print(aims(results))
+    for note in results.notes:
+        console.print(f"• {note}")

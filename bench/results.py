@@ -1,0 +1,95 @@
+"""What was measured, and whether it is what we aim for: medians over rounds, their spread, ratios within one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+GATEWAY, NULL, KERNEL = "this gateway", "null forwarder", "kernel nftables"
+
+
+@dataclass
+class Row:
+    """One figure on several data paths (or engines): every round's value of each."""
+
+    unit: str
+    fewer_is_better: bool = False
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def median(self, path: str) -> float | None:
+        taken = self.values.get(path)
+        return median(taken) if taken else None
+
+    def ratio(self, path: str, peer: str) -> float | None:
+        ours, theirs = self.median(path), self.median(peer)
+        return ours / theirs if ours is not None and theirs else None
+
+
+@dataclass
+class Results:
+    """sections: title -> row name -> Row.  notes: what was left out, and why."""
+
+    machine: dict[str, str]
+    sections: dict[str, dict[str, Row]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, section: str, row: str, unit: str, path: str, value: float, fewer_is_better: bool = False) -> None:
+        rows = self.sections.setdefault(section, {})
+        rows.setdefault(row, Row(unit, fewer_is_better)).values.setdefault(path, []).append(value)
+
+    def row(self, name: str) -> Row | None:
+        return next((rows[name] for rows in self.sections.values() if name in rows), None)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "sections": {title: {name: {"unit": row.unit, "median": {path: row.median(path) for path in row.values},
+                                        "values": row.values} for name, row in rows.items()}
+                         for title, rows in self.sections.items()},
+            "aims": [{"aim": aim.says, "measured": aim.measured(self), "holds": aim.holds(self)} for aim in AIMS],
+            "notes": self.notes,
+        }
+
+
+@dataclass(frozen=True)
+class Aim:
+    """measure(row) is to be at least, or at most, `bound`."""
+
+    says: str
+    row: str
+    measure: Callable[[Row], float | None]
+    bound: float
+    at_least: bool = True
+
+    def measured(self, results: Results) -> float | None:
+        row = results.row(self.row)
+        return self.measure(row) if row is not None else None
+
+    def holds(self, results: Results) -> bool | None:
+        """None when it was not measured."""
+        value = self.measured(results)
+        if value is None:
+            return None
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def of(peer: str) -> Callable[[Row], float | None]:
+    return lambda row: row.ratio(GATEWAY, peer)
+
+
+AIMS = [
+    *(Aim(f"{row}: at least {bound} of {peer}", row, of(peer), bound)
+      for peer, rows in ((KERNEL, {"tcp out": 0.55, "tcp back": 0.55, "udp 1": 0.6, "udp 1000": 0.6}),
+                         (NULL, {"tcp out": 0.9, "tcp back": 0.9, "udp 1": 0.9, "udp 1000": 0.9}))
+      for row, bound in rows.items()),
+    *(Aim(f"{row}: under 150 ns", row, lambda row: row.median("compiled"), 150, at_least=False)
+      for row in ("established UDP", "established TCP")),
+    *(Aim(f"{row}: at most 200 bytes", row, lambda row: row.median("compiled"), 200, at_least=False)
+      for row in ("a UDP flow", "a TCP flow")),
+]

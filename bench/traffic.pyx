@@ -1,0 +1,159 @@
+"""The ends of a measurement, at C speed: senders and receivers that cost less than what lies between them."""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    enum: CLOCK_MONOTONIC
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint16_t htons(uint16_t)
+    uint32_t htonl(uint32_t)
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct sockaddr_in:
+        unsigned short sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+
+cdef extern from *:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <sys/socket.h>
+    """
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned int msg_len
+    int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags) nogil
+    int socket(int family, int kind, int protocol) nogil
+    int connect(int fd, const sockaddr_in *address, unsigned int length) nogil
+    int accept(int fd, void *address, void *length) nogil
+    ssize_t send(int fd, const void *data, size_t length, int flags) nogil
+    ssize_t recv(int fd, void *data, size_t length, int flags) nogil
+    enum: AF_INET, SOCK_STREAM, MSG_NOSIGNAL
+
+cdef enum:
+    BATCH = 64
+    FRAME = 128
+    # Offsets in an Ethernet frame that carries IPv4 without options and UDP.
+    IP_CHECKSUM = 24
+    SOURCE = 26
+    SOURCE_PORT = 34
+    UDP_CHECKSUM = 40
+    LOWEST_PORT = 1024
+    PORTS = 64512
+    STEP = 40487  # no common divisor with PORTS: a source's ports look random, and none comes twice
+    SHIFT = 7919
+
+
+cdef int64_t clock() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef uint16_t fold(uint64_t total) noexcept nogil:
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return <uint16_t>total
+
+
+cdef void stamp(uint8_t *frame, uint64_t ip_sum, uint64_t udp_sum, uint32_t source, uint32_t port) noexcept nogil:
+    """Give a frame its source; both sums are those of the frame with source, port and checksums zero."""
+    cdef uint32_t address = (source >> 16) + (source & 0xFFFF)
+    cdef uint16_t ip_checksum = ~fold(ip_sum + address), udp_checksum = ~fold(udp_sum + address + port)
+    (<uint16_t *>(frame + IP_CHECKSUM))[0] = htons(ip_checksum)
+    (<uint16_t *>(frame + SOURCE))[0] = htons(source >> 16)
+    (<uint16_t *>(frame + SOURCE + 2))[0] = htons(source & 0xFFFF)
+    (<uint16_t *>(frame + SOURCE_PORT))[0] = htons(port)
+    (<uint16_t *>(frame + UDP_CHECKSUM))[0] = htons(udp_checksum if udp_checksum else 0xFFFF)
+
+
+def blast(int fd, const uint8_t[::1] template, uint64_t ip_sum, uint64_t udp_sum, uint32_t first_source, uint32_t sources,
+          uint32_t ports, int64_t nanoseconds, bint once):
+    """Send `template` in batches for a time, each packet from the next of sources x ports. Returns how many were sent.
+
+    With `once`, no source comes twice: it stops when they are used up. A full queue further on is not waited for.
+    """
+    cdef uint8_t frames[BATCH][FRAME]
+    cdef mmsghdr messages[BATCH]
+    cdef iovec pieces[BATCH]
+    cdef int64_t end = clock() + nanoseconds, sent = 0
+    cdef uint64_t flow = 0, flows = <uint64_t>sources * ports
+    cdef uint32_t source, port
+    cdef int index, result
+    memset(messages, 0, sizeof(messages))
+    for index in range(BATCH):
+        memcpy(frames[index], &template[0], template.shape[0])
+        pieces[index].iov_base, pieces[index].iov_len = frames[index], template.shape[0]
+        messages[index].msg_hdr.msg_iov, messages[index].msg_hdr.msg_iovlen = &pieces[index], 1
+    with nogil:
+        while clock() < end:
+            for index in range(BATCH):
+                source, port = flow % sources, flow // sources
+                port = LOWEST_PORT + (port * STEP + source * SHIFT) % PORTS
+                stamp(frames[index], ip_sum, udp_sum, first_source + source, port)
+                flow = flow + 1 if flow + 1 < flows else 0
+            result = sendmmsg(fd, messages, BATCH, 0)
+            sent += result if result > 0 else 0
+            if once and flow < BATCH:
+                break
+    return sent
+
+
+def visit(uint32_t first_address, uint32_t addresses, uint16_t port, int64_t nanoseconds):
+    """Connect, send a byte, read to the end, close; over and over, to each address in turn. Returns (done, failed)."""
+    cdef int64_t end = clock() + nanoseconds, done = 0, failed = 0
+    cdef uint32_t turn = 0
+    cdef sockaddr_in to
+    cdef char octet[16]
+    cdef int fd
+    memset(&to, 0, sizeof(to))
+    to.sin_family, to.sin_port = AF_INET, htons(port)
+    with nogil:
+        while clock() < end:
+            to.sin_addr.s_addr = htonl(first_address + turn)
+            turn = (turn + 1) % addresses
+            fd = socket(AF_INET, SOCK_STREAM, 0)
+            if connect(fd, &to, sizeof(to)) == 0 and send(fd, octet, 1, MSG_NOSIGNAL) == 1 and recv(fd, octet, 16, 0) == 1 \
+                    and recv(fd, octet, 16, 0) == 0:
+                done += 1
+            else:
+                failed += 1
+            close(fd)
+    return done, failed
+
+
+def welcome(int listening, int64_t nanoseconds):
+    """The other end of `visit`: accept, read a byte, send one, close. `listening` must have a receive timeout."""
+    cdef int64_t end = clock() + nanoseconds
+    cdef char octet[16]
+    cdef int fd
+    with nogil:
+        while clock() < end:
+            fd = accept(listening, NULL, NULL)
+            if fd < 0:
+                continue
+            if recv(fd, octet, 16, 0) == 1:
+                send(fd, octet, 1, MSG_NOSIGNAL)
+            close(fd)

@@ -1,0 +1,38 @@
+"""The benchmarks in memory run, small, and every figure is there."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("Cython")
+
+from bench import compile, engine
+from bench.results import Results
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    compile.ensure()
+    from bench import memory
+
+    out = Results({})
+    memory.run(out, rounds=1, flows=70, new_flows=2000, pools=(10, 100), footprint=2000)
+    return out
+
+
+def test_every_figure_is_there(results: Results) -> None:
+    names = {name for rows in results.sections.values() for name in rows}
+    assert {"established UDP", "established TCP", "new UDP", "new TCP", "10 pools", "100 pools",
+            "a UDP flow", "a TCP flow"} <= names
+
+
+def test_both_speeds_are_measured_where_there_are_two(results: Results) -> None:
+    row = results.row("established UDP")
+    assert row is not None
+    assert set(row.values) == ({"compiled", "interpreted"} if engine.is_compiled() else {"interpreted"})
+    if engine.is_compiled():
+        assert row.median("compiled") < row.median("interpreted")
+
+
+def test_no_source_comes_twice() -> None:
+    assert len(set(engine.sources(300_000))) == 300_000
