@@ -9,10 +9,9 @@ from itertools import islice
 from types import ModuleType
 from typing import Any
 
-from gateway.resources.build import build
-
 from gateway import twin
 from gateway.resources import load
+from gateway.resources.build import build
 from gateway.wire import build as packets
 from gateway.wire import sides, tcp
 
@@ -40,7 +39,7 @@ spec: {{cidr: 192.168.0.0/16, natOutgoing: true}}
 
 def is_compiled() -> bool:
     """Whether this process's gateway is, as installed."""
-    origin = importlib.import_module("gateway.nat.translator").__file__ or ""
+    origin = importlib.import_module("gateway.nat.table").__file__ or ""
     return not origin.endswith(".py")
 
 

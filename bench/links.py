@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from contextlib import ExitStack
 
 from bench.measures import MEASURES, Actor, Measure
 from bench.paths import DataPath, Forwarding, Gateway, Masquerade, NotWorking, Null
+from bench.report import say
 from bench.results import Results
 from gateway.testing.namespaces import missing
 
@@ -50,7 +50,7 @@ def take(results: Results, measure: Measure, paths: list[DataPath], seconds: flo
     if measure.tool is not None and not have(measure.tool):
         return results.note(f"{measure.key} was left out: {measure.tool} is missing (package {PACKAGES[measure.tool]})")
     for path in paths:
-        print(f"\r\033[K{turn}: {measure.key}, {path.name}", end="", file=sys.stderr, flush=True)
+        say(f"{turn}: {measure.key}, {path.name}")
         try:
             for row, value in measure.take(path, seconds).items():
                 results.add(TITLE, row, measure.figures[row], path.name, value, measure.fewer_is_better)
@@ -58,4 +58,4 @@ def take(results: Results, measure: Measure, paths: list[DataPath], seconds: flo
             results.note(f"{measure.key}, {path.name}: {type(error).__name__}: {error} {path.said()}")
             for actor in list(Actor.all):
                 actor.end()
-    print("\r\033[K", end="", file=sys.stderr, flush=True)
+    say("")

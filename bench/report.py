@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -61,3 +63,9 @@ def show(results: Results) -> None:
     console.print(aims(results))
     for note in results.notes:
         console.print(f"• {note}")
+
+
+def say(what: str) -> None:
+    """Progress, for whoever waits."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
