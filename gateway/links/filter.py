@@ -43,7 +43,7 @@ def build(destinations: Iterable[str] | None = None) -> list[Instruction]:
         (LOAD_WORD, 0, 0, PACKET_TYPE), (JUMP_EQUAL, 0, 1, PACKET_OTHERHOST), REJECT,
         (JUMP_EQUAL, 0, 1, PACKET_OUTGOING), REJECT,
         (LOAD_WORD, 0, 0, VLAN_TAG_PRESENT), (JUMP_EQUAL, 1, 0, 0), REJECT,
-        (LOAD_HALF, 0, 0, ETHERTYPE), (JUMP_EQUAL, 0, 1, 0x0800), (JUMP, 0, 0, 2),
+        (LOAD_HALF, 0, 0, ETHERTYPE), (JUMP_EQUAL, 0, 1, 0x0800), (JUMP, 0, 0, 3),
         (JUMP_EQUAL, 1, 0, 0x86DD), REJECT, (JUMP, 0, 0, len(four)), *four, *six,
     ]
 
