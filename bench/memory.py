@@ -100,9 +100,8 @@ def wanted(pools: list[tuple[int, int]]) -> list[int]:
 
 
 def lookups(results: Results, count: int, rounds: int) -> None:
-    from gateway.match.prefixes import Prefixes
-
     from bench.lookups import look_up
+    from gateway.match.prefixes import Prefixes
 
     pools = pool_set(count)
     entries = [(0, bits.V4_MAPPED | network, 96 + length, number) for number, (network, length) in enumerate(pools)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     compile.ensure()
     if request.param in (Masquerade, Null) and not links.have("nft"):
         pytest.skip("nft is missing")
+    if request.param in (Gateway, Null) and find_spec("gateway.runtime") is None:
+        pytest.skip("there is no runtime yet")
     if not links.have("ping"):
         pytest.skip("ping is missing")
     with request.param() as up:
