@@ -139,3 +139,8 @@ class Translator:
     @property
     def capacity(self) -> int:
         return self.engine.table.capacity
+
+    @property
+    def memory(self) -> int:
+        """Bytes reserved for flows; resident are those that were used."""
+        return self.engine.table.memory
