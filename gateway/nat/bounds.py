@@ -10,16 +10,15 @@ SLOTS_PER_ROW = 5  # two entries a flow, two more for the head of its mapping: t
 ROW_LIMIT = 0xFFFFFF  # rows that an entry of 32 bits can name
 RING_LIMIT = 256  # members of a mapping looked at for one that is alive
 RANDOM_TRIES = 32  # random candidates for a port before the exact search
-EXHAUSTED_ENTRIES = 256  # destinations remembered to have no port left; a power of two
+CROWDS = 16  # destinations nearly out of ports of which the taken ones are remembered; a power of two
 PORTS = 65536
+PORT_WORDS = PORTS // 64
 
 # The kinds of index entry. ORIGINAL and REPLY are sides.ORIGINAL and sides.REPLY.
-TUPLE = 0  # the high bit of a kind: a flow's tuple, by its direction
-MAPPING = 1  # or a mapping
-INTERNAL = 2
+INTERNAL = 2  # the high bit of a kind: a mapping's endpoint
 EXTERNAL = 3
 
 # What a port is for a row.
 FREE = 0
 TAKEN = 1  # by the host, or by a mapping
-TAKEN_TUPLE = 2  # only towards this remote: some flow has the very reply tuple
+TAKEN_TUPLE = 2  # towards this remote: some flow has the very reply tuple

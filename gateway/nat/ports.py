@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..wire import bits, protocol
+from ..wire import bits, protocol, sides
 from . import bounds, row
-from .siphash import siphash2, siphash5
+from .siphash import siphash2
 from .table import FlowTable
 
 
@@ -23,7 +23,6 @@ class Ports:
         self.key0, self.key1 = key0, key1
         self.counter = 0
         self.excluded = memoryview(bytearray(2 * bounds.PORTS // 8))  # a bit a port: TCP's, then UDP's
-        self.exhausted = memoryview(bytearray(16 * bounds.EXHAUSTED_ENTRIES)).cast("Q")  # key, generation
 
     def exclude(self, number: int, ports: Iterable[int]) -> None:
         """From now on, never allocate these ports of protocol.TCP or protocol.UDP, and only these."""
@@ -34,8 +33,7 @@ class Ports:
             self.excluded[index] = 0
         for port in ports:
             self.excluded[first + (port >> 3)] |= 1 << (port & 7)
-        for index in range(2 * bounds.EXHAUSTED_ENTRIES):
-            self.exhausted[index] = 0
+        self.table.crowds.forget()
 
     def allocate(self, member: int, wanted: int, lowest: int, highest: int, preserve: bool, now: int) -> int:
         """1 + a port from lowest to highest that is free for this row; 0 when there is none.
@@ -47,32 +45,38 @@ class Ports:
             return 0
         if preserve and lowest <= wanted <= highest and self.taken(member, wanted, now) == bounds.FREE:
             return wanted + 1
-        key = self.exhaustion_key(member, lowest, highest)
-        if self.is_exhausted(key):
-            return 0
-        for _ in range(bounds.RANDOM_TRIES):
-            port = lowest + self.random(highest - lowest + 1)
-            if self.taken(member, port, now) == bounds.FREE:
-                return port + 1
-        return self.search(member, lowest, highest, key, now)
+        crowd = self.crowd(member) if self.table.crowds.count else 0
+        if crowd == 0:
+            for _ in range(bounds.RANDOM_TRIES):
+                port = lowest + self.random(highest - lowest + 1)
+                if self.taken(member, port, now) == bounds.FREE:
+                    return port + 1
+            crowd = self.table.crowds.add(self.crowd_key(member))
+        middle = lowest + self.random(highest - lowest + 1)
+        found = self.search(member, middle, highest, crowd, now)
+        return found if found or middle == lowest else self.search(member, lowest, middle - 1, crowd, now)
 
-    def search(self, member: int, lowest: int, highest: int, key: int, now: int) -> int:
-        """Every port, from a random one on. That there is none is remembered until a flow ends."""
-        span = highest - lowest + 1
-        start = self.random(span)
-        certain = True
-        for step in range(span):
-            port = lowest + (start + step) % span
-            state = self.taken(member, port, now)
+    def search(self, member: int, port: int, highest: int, crowd: int, now: int) -> int:
+        """1 + the first free port from `port` to `highest`; what is found taken on the way is remembered."""
+        mapped = self.is_mapped(member)
+        found = self.table.crowds.next(crowd, port, highest)
+        while found:
+            state = self.taken(member, found - 1, now)
             if state == bounds.FREE:
-                return port + 1
-            if state == bounds.TAKEN_TUPLE:
-                certain = False
-        if certain or not self.is_mapped(member):
-            slot = (key & (bounds.EXHAUSTED_ENTRIES - 1)) * 2
-            self.exhausted[slot] = key
-            self.exhausted[slot + 1] = self.table.generation + 1
+                return found
+            if state == bounds.TAKEN or not mapped:
+                self.table.crowds.mark(crowd, found - 1)
+            found = self.table.crowds.next(crowd, found, highest)
         return 0
+
+    def crowd(self, member: int) -> int:
+        return self.table.crowds.find(self.crowd_key(member))
+
+    def crowd_key(self, member: int) -> int:
+        if self.is_mapped(member):
+            first = member * row.WORDS
+            return self.table.crowds.mapping_key(member, first + row.REPLY_DESTINATION, first + row.REPLY_SOURCE)
+        return self.table.crowds.tuple_key(member, sides.REPLY)
 
     def random(self, span: int) -> int:
         self.counter = (self.counter + 1) & bits.M64
@@ -120,21 +124,3 @@ class Ports:
             self.table.r64[first + row.REPLY_SOURCE] if scope else 0,
             self.table.r64[first + row.REPLY_SOURCE + 1] if scope else 0, label)
         return self.table.promote(head, now) != 0
-
-    def exhaustion_key(self, member: int, lowest: int, highest: int) -> int:
-        """A hash of all that the answer "no port is left" is about: for a mapping not more than its scope."""
-        first = member * row.WORDS
-        label = self.label_with(member, 0)
-        mapped = self.is_mapped(member)
-        scope = self.table.r8[member * row.BYTES + row.MAPPING_SCOPE]
-        remote = not mapped or scope != 0
-        key = siphash5(self.key0, self.key1,
-                       self.table.r64[first + row.REPLY_DESTINATION], self.table.r64[first + row.REPLY_DESTINATION + 1],
-                       self.table.r64[first + row.REPLY_SOURCE] if remote else 0,
-                       self.table.r64[first + row.REPLY_SOURCE + 1] if remote else 0,
-                       label & row.LABEL_PROTOCOL_MASK if mapped else label)
-        return siphash2(self.key0, self.key1, key, (lowest << 16 | highest) << 1 | mapped)
-
-    def is_exhausted(self, key: int) -> bool:
-        slot = (key & (bounds.EXHAUSTED_ENTRIES - 1)) * 2
-        return self.exhausted[slot] == key and self.exhausted[slot + 1] == self.table.generation + 1

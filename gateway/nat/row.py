@@ -61,3 +61,4 @@ LABEL_PROTOCOL_MASK = 0xFF00000000
 LABEL_PROTOCOL = 32
 LABEL_SOURCE_PORT = 16
 LABEL_MARK = 48  # above a label: what keeps the hashes of different kinds of key apart
+CROWD_MARK = 1 << LABEL_MARK

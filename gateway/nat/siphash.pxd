@@ -10,8 +10,8 @@ ctypedef (uint64_t, uint64_t, uint64_t, uint64_t) Lanes
 cpdef uint64_t siphash5(uint64_t key0, uint64_t key1, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) noexcept nogil
 @cython.locals(state=Lanes)
 cpdef uint64_t siphash2(uint64_t key0, uint64_t key1, uint64_t a, uint64_t b) noexcept nogil
-cdef Lanes begin(uint64_t key0, uint64_t key1) noexcept nogil
+cdef inline Lanes begin(uint64_t key0, uint64_t key1) noexcept nogil
 @cython.locals(v0=uint64_t, v1=uint64_t, v2=uint64_t, v3=uint64_t)
-cdef Lanes absorb(Lanes state, uint64_t word) noexcept nogil
-cdef uint64_t finish(Lanes state) noexcept nogil
-cdef Lanes turn(uint64_t v0, uint64_t v1, uint64_t v2, uint64_t v3) noexcept nogil
+cdef inline Lanes absorb(Lanes state, uint64_t word) noexcept nogil
+cdef inline uint64_t finish(Lanes state) noexcept nogil
+cdef inline Lanes turn(uint64_t v0, uint64_t v1, uint64_t v2, uint64_t v3) noexcept nogil

@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from gateway.nat cimport bounds, row
+from gateway.nat.crowd cimport Crowds
 from gateway.nat.siphash cimport siphash2, siphash5
 from gateway.wire cimport bits, sides
 
@@ -9,7 +10,7 @@ from gateway.wire cimport bits, sides
 @cython.final
 cdef class FlowTable:
     cdef readonly int64_t capacity, live, high_water
-    cdef readonly uint64_t generation
+    cdef readonly Crowds crowds
     cdef readonly uint8_t[::1] r8
     cdef readonly uint16_t[::1] r16
     cdef readonly uint32_t[::1] r32
@@ -23,7 +24,7 @@ cdef class FlowTable:
     cpdef int64_t find(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                        uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
     @cython.locals(direction=int64_t, first=int64_t, word=int64_t)
-    cdef bint has_tuple(self, int64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
+    cdef inline bint has_tuple(self, int64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                         uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
     cpdef int64_t find_internal(self, uint64_t high, uint64_t low, uint64_t scope_high, uint64_t scope_low,
                                 uint64_t label) except? -1 nogil
@@ -36,12 +37,12 @@ cdef class FlowTable:
     cdef bint has_endpoint(self, int64_t member, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
                            uint64_t scope_low, uint64_t label) except? -1 nogil
 
-    cdef int64_t endpoint(self, int64_t member, int64_t kind) except? -1 nogil
+    cdef inline int64_t endpoint(self, int64_t member, int64_t kind) except? -1 nogil
     @cython.locals(original=bint, label=uint64_t, port=uint64_t)
     cdef uint64_t endpoint_label(self, int64_t member, int64_t kind) except? 1 nogil
-    cdef int64_t remote(self, int64_t member) except? -1 nogil
+    cdef inline int64_t remote(self, int64_t member) except? -1 nogil
     @cython.locals(label=uint64_t)
-    cdef bint from_inside(self, int64_t member) except? -1 nogil
+    cdef inline bint from_inside(self, int64_t member) except? -1 nogil
 
     @cython.locals(taken=int64_t, word=int64_t)
     cpdef int64_t reserve(self) except? -1 nogil
@@ -57,7 +58,7 @@ cdef class FlowTable:
                    theirs=int64_t, same=bint)
     cdef int64_t mapping_of(self, int64_t member) except? -1 nogil
     cdef bint begin(self, int64_t member) except? -1 nogil
-    cdef int64_t tie(self, int64_t before, int64_t after) except? -1 nogil
+    cdef inline int64_t tie(self, int64_t before, int64_t after) except? -1 nogil
     @cython.locals(after=int64_t)
     cdef int64_t part(self, int64_t member) except? -1 nogil
     @cython.locals(kind=int64_t, slot=int64_t)
@@ -65,14 +66,14 @@ cdef class FlowTable:
     @cython.locals(heir=int64_t, _=int64_t)
     cpdef int64_t promote(self, int64_t head, uint32_t now) except? -1 nogil
 
-    cdef uint64_t hash(self, uint64_t first_high, uint64_t first_low, uint64_t second_high, uint64_t second_low,
+    cdef inline uint64_t hash(self, uint64_t first_high, uint64_t first_low, uint64_t second_high, uint64_t second_low,
                        uint64_t label) noexcept nogil
-    cdef uint64_t mapping_hash(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
+    cdef inline uint64_t mapping_hash(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
                                uint64_t scope_low, uint64_t label) noexcept nogil
     @cython.locals(word=int64_t, remote=int64_t, scope=uint32_t)
     cdef uint64_t row_hash(self, int64_t member, int64_t kind) except? 1 nogil
-    cdef int64_t home(self, uint64_t key) noexcept nogil
-    cdef int64_t displacement(self, uint32_t entry) noexcept nogil
+    cdef inline int64_t home(self, uint64_t key) noexcept nogil
+    cdef inline int64_t displacement(self, uint32_t entry) noexcept nogil
     @cython.locals(key=uint64_t, slot=int64_t, distance=int64_t, end=int64_t, tag=uint64_t)
     cdef bint insert(self, int64_t member, int64_t kind) except? -1 nogil
     @cython.locals(slot=int64_t)

@@ -16,6 +16,7 @@ import mmap
 
 from ..wire import bits, sides
 from . import bounds, row
+from .crowd import Crowds
 from .siphash import siphash2, siphash5
 
 
@@ -23,7 +24,7 @@ class FlowTable:
     """Up to `capacity` rows. Memory is reserved at once and touched only when used.
 
     r8, r16, r32, r64: the rows (`nat.row`) in views of 1, 2, 4 and 8 bytes. `now` and row.EXPIRES are ticks,
-    compared modulo 2**32. high_water: rows above it were never used. generation: grows whenever a row is closed.
+    compared modulo 2**32. high_water: rows above it were never used. crowds: told of every port that a row gives up.
     """
 
     def __init__(self, capacity: int, key0: int, key1: int) -> None:
@@ -31,10 +32,11 @@ class FlowTable:
             raise ValueError(f"a flow table holds 1 to {bounds.ROW_LIMIT} flows, not {capacity}")
         self.capacity = capacity
         self.key0, self.key1 = key0, key1
-        self.live = self.high_water = self.free = self.cursor = self.generation = 0
+        self.live = self.high_water = self.free = self.cursor = 0
         self.slots = bounds.SLOTS_PER_ROW * capacity
         rows = _reserve((capacity + 1) * row.BYTES)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
+        self.crowds = Crowds(rows, key0, key1)
         self.index = _reserve((self.slots + bounds.PROBE_LIMIT) * 4).cast("I")
         self.row_bits = capacity.bit_length()
         self.row_mask = (1 << self.row_bits) - 1
@@ -54,7 +56,7 @@ class FlowTable:
         """row * 2 + direction of the live row that has this tuple; 0 when there is none."""
         key = self.hash(source_high, source_low, destination_high, destination_low, label)
         slot = self.home(key)
-        wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + 1  # and TUPLE, the high bit of the kind
+        wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + 1  # a tuple: the high bit of its kind is 0
         for distance in range(bounds.PROBE_LIMIT):
             entry = self.index[slot + distance]
             if entry >> self.row_bits + 1 == wanted:
@@ -174,6 +176,8 @@ class FlowTable:
         """End a row, linked or not: 1, or 0 when it was not in use."""
         if member <= 0 or member > self.high_water or not self.r8[member * row.BYTES + row.FLAGS] & row.USED:
             return 0
+        if self.crowds.count:
+            self.crowds.give_up(member, self.endpoint(member, bounds.EXTERNAL), self.remote(member))
         self.remove(member, sides.ORIGINAL)
         self.remove(member, sides.REPLY)
         self.part(member)
@@ -181,7 +185,6 @@ class FlowTable:
         self.r32[member * row.QUADS + row.FREE] = self.free
         self.free = member
         self.live -= 1
-        self.generation += 1
         return 1
 
     def expired(self, member: int, now: int) -> bool:

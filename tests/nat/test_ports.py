@@ -187,4 +187,48 @@ def test_against_a_list_of_what_is_taken(conversation: list[tuple[int, ...]], li
             tuples.add((proto, remote, port))
             if mapped:
                 mappings.add(port)
-    assert bytes(benches[0].table.r8) == bytes(benches[1].table.r8)
+    assert_same(*benches)
+
+
+def assert_same(one: Bench, other: Bench) -> None:
+    for name in ("r8", "index"):
+        assert bytes(getattr(one.table, name)) == bytes(getattr(other.table, name))
+    assert bytes(one.table.crowds.keys) == bytes(other.table.crowds.keys)
+    assert bytes(one.table.crowds.taken) == bytes(other.table.crowds.taken)
+
+
+crowded = st.tuples(st.booleans(), st.sampled_from([protocol.TCP, protocol.UDP, protocol.ICMP]), st.integers(0, 3),
+                    st.integers(0, 1000))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(crowded, max_size=120), st.integers(60, 64))
+def test_at_the_edge_of_exhaustion_every_port_is_found(ends: list[tuple[bool, int, int, int]], last: int) -> None:
+    """Flows end and begin in any order where hardly a port is left: what is remembered never hides a free one."""
+    benches = [Bench(modules.values[0]) for modules in BOTH]
+    open_flows: dict[tuple[int, int, int], int] = {}  # protocol, remote, port: row
+    for number, remote in ((protocol.TCP, 0), (protocol.TCP, 1), (protocol.UDP, 0), (protocol.ICMP, 3)):
+        for port in range(58, 64):
+            begin(benches, open_flows, number, remote, 58, 63, port)
+    for closes, number, remote, choice in ends:
+        mine = sorted(key for key in open_flows if key[0] == number)
+        if closes and mine:
+            member = open_flows.pop(mine[choice % len(mine)])
+            assert [bench.table.close(member) for bench in benches] == [1, 1]
+        else:
+            begin(benches, open_flows, number, remote, 58, last, 0)
+    assert_same(*benches)
+
+
+def begin(benches: list[Bench], open_flows: dict[tuple[int, int, int], int], number: int, remote: int, lowest: int,
+          highest: int, wanted: int) -> None:
+    """UDP is mapped, and its ports are everybody's; TCP and ICMP are not."""
+    inside = INSIDE + benches[0].table.live
+    got = {bench.open(wanted, lowest, highest, number=number, remote=REMOTE + remote, mapped=number == protocol.UDP,
+                      remote_port=0, inside=inside) for bench in benches}
+    taken = {key[2] for key in open_flows if key[0] == number and (number == protocol.UDP or key[1] == remote)}
+    free = set(range(lowest, highest + 1)) - taken
+    (port,) = got
+    assert port in free if free else port is None
+    if port is not None:
+        open_flows[number, remote, port] = benches[0].last

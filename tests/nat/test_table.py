@@ -61,7 +61,7 @@ def fill(flows: table.FlowTable, member: int, flow: Flow, expires: int) -> None:
             flows.r64[first + offset] = word
         flows.r64[member * row.WORDS + row.ORIGINAL_LABEL + direction] = label | 0xABCD << 48  # the deltas are no key
     flows.r32[member * row.QUADS + row.EXPIRES] = expires & M32
-    flows.r16[member * row.HALVES + row.MAPPING_SCOPE] = flow.scoped
+    flows.r8[member * row.BYTES + row.MAPPING_SCOPE] = flow.scoped
     if flow.mapped:
         flows.r8[member * row.BYTES + row.FLAGS] |= row.MAPPED
 
@@ -336,7 +336,8 @@ def test_a_full_table_of_mappings_is_never_far_from_home() -> None:
 endpoints = st.builds(lambda low, port: (0, v4(low), port), st.integers(1, 2), st.integers(1, 3))
 endpoints |= st.builds(lambda low, port: (1, low, port), st.integers(1, 2), st.integers(1, 2))
 drawn_flows = st.builds(Flow, endpoints, endpoints, endpoints, side=st.sampled_from([sides.INSIDE, sides.OUTSIDE]),
-                        number=st.sampled_from([protocol.TCP, protocol.UDP]), mapped=st.booleans(), scoped=st.booleans())
+                        number=st.sampled_from([protocol.TCP, protocol.UDP]), mapped=st.booleans(),
+                        scoped=st.booleans())
 
 
 class TableMachine(RuleBasedStateMachine):
