@@ -7,10 +7,11 @@ left out where RFC 1812 section 4.3.2.7 and RFC 4443 section 2.4 say so, and are
 from __future__ import annotations
 
 from ..match.settings import SECOND, Address, Settings
-from ..wire import bits, icmp, ipv4, ipv6, kind, protocol, sides, udp
+from ..wire import bits, icmp, ipv4, ipv6, kind, protocol, sides, tcp
 from ..wire import checksum as sums
 from .engine import Engine
 from .errors import sums_up
+from .fragments import finish_checksum
 from .siphash import siphash2
 from .verdict import Verdict
 
@@ -24,9 +25,13 @@ CODES = {
     Verdict.REJECT_TOO_BIG: ((icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED), (icmp.PACKET_TOO_BIG6, 0)),
     Verdict.REJECT_PORTS_EXHAUSTED: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
                                      (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
+    Verdict.DROP_UNSOLICITED_SYN: ((icmp.UNREACHABLE, icmp.PORT_UNREACHABLE), (icmp.UNREACHABLE6, icmp.PORT_UNREACHABLE6)),
     Verdict.REJECT_TABLE_FULL: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
                                 (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
 }
+
+
+Outbox = list[tuple[int, bytes, bytes]]  # (side, offload header, packet)
 
 
 class Bucket:
@@ -74,10 +79,33 @@ class Answers:
             self.suppressed += 1
             return None
         number, code = CODES[verdict][packet.family == 6]
-        rest = mtu.to_bytes(4, "big")
-        target = packet.source_high, packet.source_low
-        return self.build(self.own_address(side), target, bytearray([number, code, 0, 0]) + rest + self.quote(),
-                          PRECEDENCE)
+        rest = (mtu if verdict == Verdict.REJECT_TOO_BIG else 0).to_bytes(4, "big")
+        source = self.own_address(side)
+        if verdict == Verdict.DROP_UNSOLICITED_SYN:  # as the host would answer whose port it is
+            source = packet.destination_high, packet.destination_low
+        return self.build(source, (packet.source_high, packet.source_low),
+                          bytearray([number, code, 0, 0]) + rest + self.quote(), PRECEDENCE)
+
+    def reset(self, now: int) -> bytes | None:
+        """The RST for a segment that belongs to no flow (RFC 9293 section 3.5.2)."""
+        packet, slab = self.engine.packet, self.engine.batch.slab
+        if not self.bucket.take(now):
+            self.suppressed += 1
+            return None
+        at = packet.transport
+        header = slab[at + tcp.DATA_OFFSET] >> 4 << 2
+        body = bytearray(tcp.HEADER)
+        body[0:2], body[2:4] = slab[at + 2 : at + 4], slab[at : at + 2]
+        if packet.tcp_flags & tcp.ACK:
+            body[tcp.SEQUENCE : tcp.SEQUENCE + 4] = slab[at + tcp.ACKNOWLEDGEMENT : at + tcp.ACKNOWLEDGEMENT + 4]
+            body[tcp.FLAGS] = tcp.RST
+        else:
+            following = packet.load32(at + tcp.SEQUENCE) + packet.end - at - header + (packet.tcp_flags & tcp.FIN)
+            body[tcp.ACKNOWLEDGEMENT : tcp.ACKNOWLEDGEMENT + 4] = (following & bits.M32).to_bytes(4, "big")
+            body[tcp.FLAGS] = tcp.RST | tcp.ACK
+        body[tcp.DATA_OFFSET] = tcp.HEADER >> 2 << 4
+        return self.build((packet.destination_high, packet.destination_low), (packet.source_high, packet.source_low),
+                          body, 0, protocol.TCP, tcp.CHECKSUM)
 
     def own_address(self, side: int) -> Address:
         """The gateway's address on a side, in the packet's family; else one of the other side, or an egress one."""
@@ -94,29 +122,25 @@ class Answers:
     def quote(self) -> bytes:
         """The packet as its sender sent it: a checksum that was left to the kernel is finished first."""
         packet, slab = self.engine.packet, self.engine.batch.slab
-        data = bytearray(slab[packet.at : packet.end])
-        if packet.partial:
-            start, where = packet.transport - packet.at, packet.checksum - packet.at
-            value = sums.swap16(sums.internet(data[start:]))
-            if packet.protocol == protocol.UDP:
-                value = sums.never_zero(protocol.UDP, value)
-            data[where : where + udp.CHECKSUM - 4] = value.to_bytes(2, "big")
-        return bytes(data[: QUOTE4 if packet.family == 4 else QUOTE6])
+        finish_checksum(slab, packet)
+        return bytes(slab[packet.at : packet.end][: QUOTE4 if packet.family == 4 else QUOTE6])
 
-    def build(self, source: Address, target: Address, body: bytearray, tos: int) -> bytes:
-        """An ICMP packet of ours. Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739)."""
+    def build(self, source: Address, target: Address, body: bytearray, tos: int, number: int = 0,
+              checksum: int = icmp.CHECKSUM) -> bytes:
+        """A packet of ours, ICMP unless `number` says otherwise; the checksum goes to offset `checksum`. Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739)."""
         self.built += 1
         v4 = self.engine.packet.family == 4
         size = 4 if v4 else 16
         ends = [(high << 64 | low).to_bytes(16, "big")[-size:] for high, low in (source, target)]
-        body[icmp.CHECKSUM : icmp.CHECKSUM + 2] = b"\0\0"
-        pseudo = 0 if v4 else sums.pseudo_header(ends[0], ends[1], protocol.ICMPV6, len(body))
-        body[icmp.CHECKSUM : icmp.CHECKSUM + 2] = sums.network(body, pseudo).to_bytes(2, "big")
+        number = number or (protocol.ICMP if v4 else protocol.ICMPV6)
+        body[checksum : checksum + 2] = b"\0\0"
+        pseudo = 0 if number == protocol.ICMP else sums.pseudo_header(ends[0], ends[1], number, len(body))
+        body[checksum : checksum + 2] = sums.network(body, pseudo).to_bytes(2, "big")
         if not v4:
             first = (6 << 28 | tos << 20).to_bytes(4, "big")
-            return first + len(body).to_bytes(2, "big") + bytes([protocol.ICMPV6, HOPS]) + ends[0] + ends[1] + body
+            return first + len(body).to_bytes(2, "big") + bytes([number, HOPS]) + ends[0] + ends[1] + body
         identifier = siphash2(self.key0, self.key1, self.built, 0) & bits.M16
         header = bytearray([0x45, tos]) + (ipv4.HEADER + len(body)).to_bytes(2, "big")
-        header += identifier.to_bytes(2, "big") + bytes([0, 0, HOPS, protocol.ICMP, 0, 0]) + ends[0] + ends[1]
+        header += identifier.to_bytes(2, "big") + bytes([0, 0, HOPS, number, 0, 0]) + ends[0] + ends[1]
         header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
         return bytes(header + body)

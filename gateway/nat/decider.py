@@ -106,8 +106,13 @@ class Decider:
         return Verdict.ACCEPT
 
     def unsolicited(self) -> int:
-        """Nobody inside asked for this packet to an egress address."""
-        return Verdict.LEAVE_TO_HOST if self.destination_flags & decision.SHARED else Verdict.DROP_UNSOLICITED
+        """Nobody inside asked for this packet to an egress address. A SYN may yet be asked for (RFC 5382 REQ-4)."""
+        if self.destination_flags & decision.SHARED:
+            return Verdict.LEAVE_TO_HOST
+        flags = tcp.SYN | tcp.ACK | tcp.RST | tcp.FIN
+        if self.packet.protocol == protocol.TCP and self.packet.tcp_flags & flags == tcp.SYN:
+            return Verdict.DROP_UNSOLICITED_SYN
+        return Verdict.DROP_UNSOLICITED
 
     def judge_own(self, flags: int) -> int:
         """To the gateway itself: the host's own stack answers for what it owns, the gateway for the rest."""
@@ -124,12 +129,20 @@ class Decider:
         number = self.packet.protocol
         verdict = Verdict.ACCEPT
         if number == protocol.TCP and self.packet.tcp_flags & (tcp.SYN | tcp.ACK | tcp.RST | tcp.FIN) != tcp.SYN:
-            verdict = Verdict.DROP_NOT_SYN
+            verdict = self.judge_midstream()
         elif (number == protocol.ICMP or number == protocol.ICMPV6) and not self.packet.is_request():
             verdict = Verdict.DROP_UNSOLICITED
         if verdict != Verdict.ACCEPT and self.destination_flags & decision.SHARED:
             return Verdict.LEAVE_TO_HOST
         return verdict
+
+    def judge_midstream(self) -> int:
+        """TCP without a flow and without SYN: by the operator's choice. A RST is never answered, nor adopted."""
+        if self.options.midstream == 0 or self.packet.tcp_flags & (tcp.SYN | tcp.RST):
+            return Verdict.DROP_NOT_SYN
+        if self.options.midstream == 1:
+            return Verdict.REJECT_NOT_SYN
+        return Verdict.DROP_NOT_SYN if self.through_mapping or not self.packet.tcp_flags & tcp.ACK else Verdict.ACCEPT
 
     def lowest_port(self, port: int) -> int:
         """The first external port that may stand for `port`. Well-known ports stay so (RFC 7857 section 9)."""

@@ -9,15 +9,17 @@ from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
 from gateway.nat.table cimport FlowTable
 from gateway.nat.tcp cimport Tracker
-from gateway.wire cimport bits, fault, kind, protocol, sides
+from gateway.wire cimport bits, fault, kind, protocol, sides, tcp
 from gateway.wire.batch cimport Batch
 from gateway.wire.packet cimport Packet
+
+cpdef bint is_unfinished(int64_t verdict) noexcept nogil
 
 
 @cython.final
 cdef class Engine:
     cdef readonly Options options
-    cdef readonly Batch batch
+    cdef readonly Batch batch, scratch
     cdef readonly Packet packet
     cdef readonly FlowTable table
     cdef readonly Ports ports
@@ -29,15 +31,18 @@ cdef class Engine:
     cdef uint32_t[::1] r32
     cdef uint64_t[::1] r64
     cdef readonly uint64_t[::1] counters
+    cdef readonly int64_t flow, direction, mtu
 
     cpdef bind(self, Batch batch)
     @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t)
     cpdef int64_t run(self, int64_t side, uint32_t now) except? -1 nogil
-    @cython.locals(wrong=int64_t, label=uint64_t, reference=int64_t)
+    @cython.locals(wrong=int64_t)
     cpdef int64_t step(self, int64_t index, int64_t side, uint32_t now) except? -1 nogil
-    @cython.locals(other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
+    @cython.locals(label=uint64_t, reference=int64_t)
+    cpdef int64_t pass_on(self, int64_t index, int64_t side, uint32_t now, bint oversize) except? -1 nogil
+    @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)
-    cpdef int64_t forward(self, int64_t index, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
+    cdef int64_t forward(self, int64_t index, int64_t direction, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)
     cdef int64_t refresh(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     cdef bint refreshes(self, int64_t base, int64_t direction) except? -1 nogil

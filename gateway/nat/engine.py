@@ -7,7 +7,7 @@ What needs more than that (an ICMP error, a fragment, an answer of our own) gets
 from __future__ import annotations
 
 from ..match.ruleset import Ruleset
-from ..wire import bits, fault, kind, protocol, sides
+from ..wire import bits, fault, kind, protocol, sides, tcp
 from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import row, state
@@ -20,15 +20,23 @@ from .tcp import Tracker
 from .verdict import Verdict
 
 
+def is_unfinished(verdict: int) -> bool:
+    """Whether something is left to do outside the compiled loop: to decide, or to answer."""
+    return (verdict >= Verdict.REJECT_TTL_EXCEEDED or verdict == Verdict.ANSWER_ECHO
+            or verdict == Verdict.DROP_UNSOLICITED_SYN)
+
+
 class Engine:
     """One flow table and everything that works on it.
 
     counters: packets by verdict.  packet: the one under translation, and after `step` the last one.
+    flow, direction, mtu: that packet's row, its direction and the MTU of the side it leaves on.
+    scratch: a batch of one, for whoever works outside the loop.
     """
 
     def __init__(self, capacity: int, keys: tuple[int, int, int, int]) -> None:
         self.options = Options()
-        self.batch = Batch(1)
+        self.batch = self.scratch = Batch(1)
         self.packet = Packet(self.batch)
         self.table = FlowTable(capacity, keys[0], keys[1])
         self.ports = Ports(self.table, keys[2], keys[3])
@@ -56,7 +64,7 @@ class Engine:
             verdict = self.step(index, side, now)
             self.batch.verdict[index] = verdict
             self.counters[verdict] += 1
-            if verdict == Verdict.SLOW or verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+            if verdict >= Verdict.ANSWER_ECHO and is_unfinished(verdict):
                 slow += 1
         return slow
 
@@ -69,6 +77,13 @@ class Engine:
         self.batch.length[index] = self.packet.end - self.packet.at
         if self.packet.kind != kind.FLOW:
             return Verdict.SLOW
+        return self.pass_on(index, side, now, False)
+
+    def pass_on(self, index: int, side: int, now: int, oversize: bool) -> int:
+        """Find or open the parsed packet's flow and send it on its way.
+
+        oversize: do so although it is larger than the other side's MTU; the caller fragments it.
+        """
         label = side << row.LABEL_SIDE | self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports
         reference = self.table.find(self.packet.source_high, self.packet.source_low,
                                     self.packet.destination_high, self.packet.destination_low, label, now)
@@ -76,16 +91,19 @@ class Engine:
             reference = self.opener.open(side, now)
             if reference == 0:
                 return self.opener.verdict
-        return self.forward(index, reference >> 1, reference & 1, now)
+        self.flow = reference >> 1
+        return self.forward(index, reference & 1, now, oversize)
 
-    def forward(self, index: int, base: int, direction: int, now: int) -> int:
-        """A packet of flow `base`: does it fit, and send it on its way."""
+    def forward(self, index: int, direction: int, now: int, oversize: bool) -> int:
+        """A packet of the flow in row `flow`: does it fit, and out with it."""
+        base, self.direction = self.flow, direction
         if self.packet.ttl <= 1:
             return Verdict.REJECT_TTL_EXCEEDED
         other = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
         label = self.r64[base * row.WORDS + row.REPLY_LABEL - direction]
         leaves = label >> row.LABEL_SIDE & 1
-        if self.packet.segment > self.options.mtu[leaves]:
+        self.mtu = self.options.mtu[leaves]
+        if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
         verdict = self.refresh(base, direction, now)
         if verdict != Verdict.ACCEPT:
@@ -97,6 +115,8 @@ class Engine:
         if direction == sides.REPLY:
             address_delta ^= bits.M16
             transport_delta ^= bits.M16
+        if self.packet.tcp_flags & tcp.SYN:
+            self.tracker.clamp(self.options.segment_limit[self.packet.family == 6])
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
         self.packet.rewrite(self.r64[other + 2], self.r64[other + 3], self.r64[other], self.r64[other + 1],
                             ports, address_delta, transport_delta, 1)

@@ -7,7 +7,8 @@ cdef class Options:
     cdef readonly list pools
     cdef readonly uint8_t[::1] mapping, filtering, classes, rewritable
     cdef readonly uint16_t[::1] pool_of_class
-    cdef readonly uint32_t[::1] lowest, highest, lifetime, tcp_lifetime, mtu
+    cdef readonly uint32_t[::1] lowest, highest, lifetime, tcp_lifetime, mtu, segment_limit
+    cdef readonly int64_t midstream
     cdef readonly uint64_t[::1] egress
     cdef readonly int64_t egress_v4, egress_v6
     cdef readonly bint hairpinning, outside_filtered, preservation, reject_exhausted, inbound_refresh

@@ -7,8 +7,8 @@ from typing import Literal
 
 from ..match import decision
 from ..match.ruleset import Ruleset
-from ..match.settings import Ports, Settings, Timeouts
-from ..wire import protocol
+from ..match.settings import Clamp, Ports, Settings, Timeouts
+from ..wire import ipv4, ipv6, protocol, tcp
 from . import row, state
 
 
@@ -22,9 +22,18 @@ def numbers(size: int, code: Literal["B", "H", "I", "Q"]) -> memoryview:
     return memoryview(bytearray(max(size, 1) * struct.calcsize(code))).cast(code)
 
 
+def segment_limit(settings: Settings, headers: int) -> int:
+    """The TCP segment size that SYNs are clamped to; 0 for none."""
+    if settings.mss_clamp == Clamp.OFF:
+        return 0
+    if settings.mss_clamp == Clamp.AUTO:
+        return min(settings.inside.mtu, settings.outside.mtu) - headers
+    return settings.mss_clamp
+
+
 class Options:
     """mapping, filtering: match.settings.Scope by protocol.  lowest, highest, classes: external ports by
-    protocol.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
+    protocol.  segment_limit: MSS by family, 0 for none.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
     egress: (high, low) of every egress address, IPv4's first.  pools: names, never removed; flows refer to
     them by number across reloads.  pool_of_class: that number for each membership class, 0 for none.
     """
@@ -35,7 +44,7 @@ class Options:
         self.classes, self.rewritable = numbers(256, "B"), numbers(256, "B")
         self.lowest, self.highest = numbers(256, "I"), numbers(256, "I")
         self.lifetime, self.tcp_lifetime = numbers(256, "I"), numbers(state.STATES, "I")
-        self.mtu = numbers(2, "I")
+        self.mtu, self.segment_limit = numbers(2, "I"), numbers(2, "I")
 
     def use(self, ruleset: Ruleset) -> None:
         """Take over another ruleset's settings. Not for the packet path: it allocates."""
@@ -50,7 +59,9 @@ class Options:
         self.mtu[0], self.mtu[1] = settings.inside.mtu, settings.outside.mtu
         self.hairpinning, self.outside_filtered = settings.hairpinning, settings.outside_filtered
         self.preservation, self.reject_exhausted = settings.port_preservation, settings.reject_exhausted
-        self.inbound_refresh = settings.inbound_refresh
+        self.inbound_refresh, self.midstream = settings.inbound_refresh, settings.midstream
+        for v6 in (0, 1):
+            self.segment_limit[v6] = segment_limit(settings, (ipv6.HEADER if v6 else ipv4.HEADER) + tcp.HEADER)
         self.pool_of_class = self.number_pools(ruleset)
 
     def use_protocols(self, settings: Settings) -> None:

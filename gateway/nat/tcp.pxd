@@ -31,11 +31,17 @@ cdef class Tracker:
     cdef bint fits(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(own=int64_t, peer=int64_t, at=int64_t, size=uint64_t, edge=uint64_t)
     cdef int slide(self, int64_t base, int64_t direction) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cpdef int stretch(self, int64_t base, int64_t direction, int64_t length) except? -1 nogil
     @cython.locals(at=int64_t, flags=uint32_t, both=uint32_t)
     cdef int64_t close(self, int64_t base, int64_t direction, int64_t following) except? -1 nogil
     @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, believed=bint)
     cdef int64_t reset(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t, other=uint32_t, offered=uint32_t)
     cdef int agree_scale(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(at=int64_t, end=int64_t, option=uint32_t, size=uint32_t)
+    @cython.locals(at=int64_t)
     cdef int64_t offered_scale(self) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cpdef int clamp(self, int64_t limit) except? -1 nogil
+    @cython.locals(at=int64_t, end=int64_t, option=int64_t, size=int64_t)
+    cdef int64_t find_option(self, int64_t wanted, int64_t length) except? -1 nogil

@@ -24,8 +24,8 @@ GRID = {
     sides.ORIGINAL: {  # none new act  S   R   E   F   C   X
         state.SYN:       (_A, _N, _N, _A, _R, _E, _F, _A, _A),  # the same SYN again; port reuse after the end
         state.SYN_ACK:   (_N, _N, _N, _S, _R, _E, _F, _C, _X),  # simultaneous open
-        state.ACK:       (_N, _N, _N, _S, _E, _E, _F, _C, _E),  # data after a RST: it was not believed
-        state.FIN:       (_N, _N, _N, _S, _F, _F, _F, _C, _X),
+        state.ACK:       (_E, _N, _N, _S, _E, _E, _F, _C, _E),  # adopted; data after a RST: it was not believed
+        state.FIN:       (_F, _N, _N, _S, _F, _F, _F, _C, _X),
     },
     sides.REPLY: {
         state.SYN:       (_N, _N, _N, _R, _R, _E, _F, _C, _X),  # simultaneous open
@@ -70,6 +70,9 @@ class Tracker:
             return self.restart(base, present)
         if present == state.SYN_SENT and event == state.ACK:
             return Verdict.ACCEPT
+        if present == state.NONE:  # adopted mid-stream: the scale agreed on is unknown, so the widest is assumed
+            self.r8[base * row.BYTES + row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
+            self.window <<= tcp.WINDOW_SCALE_MAX
         if not self.fits(base, direction):
             return Verdict.DROP_OUT_OF_WINDOW
         if event <= state.SYN_ACK and (present == state.SYN_SENT or present == state.SYN_RECEIVED):
@@ -153,6 +156,11 @@ class Tracker:
             if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
                 self.r32[peer] = edge
 
+    def stretch(self, base: int, direction: int, length: int) -> None:
+        """More bytes of a segment that came in fragments: the first one could not say how many."""
+        at = base * row.QUADS + direction * row.TCP_STRIDE + row.TCP_END
+        self.r32[at] = (self.r32[at] + length) & bits.M32
+
     def close(self, base: int, direction: int, following: int) -> int:
         """One FIN keeps the established timer, both start the closing one (RFC 7857 section 2)."""
         at = base * row.BYTES + row.FLAGS
@@ -192,6 +200,17 @@ class Tracker:
 
     def offered_scale(self) -> int:
         """The window scale option of a SYN, state.UNSCALED if it has none."""
+        at = self.find_option(tcp.OPTION_WINDOW_SCALE, 3)
+        return min(self.packet.load8(at + 2), tcp.WINDOW_SCALE_MAX) if at else state.UNSCALED
+
+    def clamp(self, limit: int) -> None:
+        """Lower a SYN's maximum segment size to `limit`; 0 for no limit (RFC 4459 section 3.2)."""
+        at = self.find_option(tcp.OPTION_MSS, 4)
+        if at != 0 and limit != 0 and self.packet.load16(at + 2) > limit:
+            self.packet.patch16(at + 2, limit)
+
+    def find_option(self, wanted: int, length: int) -> int:
+        """Where a TCP option of that length is; 0 if the segment has none."""
         at = self.packet.transport + tcp.HEADER
         end = self.packet.transport + (self.packet.load8(self.packet.transport + tcp.DATA_OFFSET) >> 4 << 2)
         while at + 1 < end:
@@ -202,7 +221,7 @@ class Tracker:
             size = self.packet.load8(at + 1)
             if option == tcp.OPTION_END or size < 2 or at + size > end:
                 break
-            if option == tcp.OPTION_WINDOW_SCALE and size == 3:
-                return min(self.packet.load8(at + 2), tcp.WINDOW_SCALE_MAX)
+            if option == wanted and size == length:
+                return at
             at += size
-        return state.UNSCALED
+        return 0

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..match.ruleset import Ruleset
-from ..wire import ipv4, kind, vnet
+from ..wire import bits, ipv4, kind, vnet
 from ..wire.batch import Batch
 from . import flow, row
 from .answers import Answers
-from .engine import Engine
+from .engine import Engine, is_unfinished
 from .errors import Errors
+from .fragments import Fragments
+from .knocks import Knocks
 from .verdict import NAMES, Verdict
 
 NO_OFFLOAD = bytes(vnet.HEADER)
@@ -38,6 +40,8 @@ class Translator:
         self.errors = Errors(self.engine)
         self.answers = Answers(self.engine, keys[4], keys[5])
         self.outbox: list[tuple[int, bytes, bytes]] = []
+        self.fragments = Fragments(self.engine, self.outbox, keys[5], keys[4])
+        self.knocks = Knocks(self.engine, self.answers, self.outbox)
         self.use(ruleset)
 
     def use(self, ruleset: Ruleset) -> None:
@@ -45,6 +49,8 @@ class Translator:
         self.ruleset = ruleset
         self.engine.use(ruleset)
         self.answers.use(ruleset.settings)
+        self.fragments.use(ruleset.settings)
+        self.knocks.use(ruleset.settings)
 
     def translate(self, batch: Batch, side: int, now: int) -> None:
         """Give every frame of `batch` its verdict; those accepted are rewritten and have their side in batch.out.
@@ -53,10 +59,9 @@ class Translator:
         """
         if batch is not self.engine.batch:
             self.engine.bind(batch)
-        if self.engine.run(side, now >> row.TICK_SHIFT & 0xFFFFFFFF):
+        if self.engine.run(side, now >> row.TICK_SHIFT & bits.M32):
             for index in range(batch.count):
-                verdict = batch.verdict[index]
-                if verdict == Verdict.SLOW or verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+                if is_unfinished(batch.verdict[index]):
                     self.finish(index, side, now)
 
     def finish(self, index: int, side: int, now: int) -> None:
@@ -64,41 +69,55 @@ class Translator:
         engine = self.engine
         before = Verdict(engine.batch.verdict[index])
         engine.packet.parse(engine.batch.start[index], engine.batch.length[index], False)
-        verdict = self.settle(index, side, now) if before is Verdict.SLOW else before
-        answer = None
-        if verdict is Verdict.ANSWER_ECHO:
-            answer = self.answers.echo()
-            verdict = verdict if answer else Verdict.DROP_BAD_CHECKSUM
-        elif verdict >= Verdict.REJECT_TTL_EXCEEDED:
-            mtu = engine.options.mtu[1 - side] if verdict is Verdict.REJECT_TOO_BIG else 0
-            answer = self.answers.error(verdict, side, now, mtu)
-        if answer is not None:
-            self.outbox.append((side, NO_OFFLOAD, answer))
+        verdict = self.settle(index, side, now) if before == Verdict.SLOW else before
+        if verdict == Verdict.DROP_UNSOLICITED_SYN:
+            self.knocks.note(side, now)
+        elif verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+            verdict = self.answer(verdict, side, now)
         engine.counters[before] -= 1
         engine.counters[verdict] += 1
         engine.batch.verdict[index] = verdict
+
+    def answer(self, verdict: Verdict, side: int, now: int) -> Verdict:
+        """Send what the verdict owes the sender; the verdict, or what turned out to be wrong with the packet."""
+        if verdict == Verdict.ANSWER_ECHO:
+            answer = self.answers.echo()
+            verdict = verdict if answer else Verdict.DROP_BAD_CHECKSUM
+        elif verdict == Verdict.REJECT_NOT_SYN:
+            answer = self.answers.reset(now)
+        else:
+            answer = self.answers.error(verdict, side, now, self.engine.mtu)
+        if answer is not None:
+            self.outbox.append((side, NO_OFFLOAD, answer))
+        return verdict
 
     def settle(self, index: int, side: int, now: int) -> Verdict:
         """The verdict on a packet that the compiled loop does not judge."""
         packet = self.engine.packet
         if packet.kind == kind.ERROR:
-            return self.errors.translate(index, side, now >> row.TICK_SHIFT & 0xFFFFFFFF)
+            return self.errors.translate(index, side, now >> row.TICK_SHIFT & bits.M32)
         if packet.kind == kind.LINK:
             return Verdict.DROP_LINK_SCOPE
         if packet.kind == kind.FRAGMENT:
-            return Verdict.DROP_FRAGMENT
-        if packet.family == 4 and not packet.load16(packet.at + ipv4.FRAGMENT) & ipv4.DF:
-            return Verdict.DROP_FRAGMENT
+            return self.fragments.translate(index, side, now)
+        whole = packet.segment == packet.end - packet.at
+        if packet.family == 4 and whole and not packet.load16(packet.at + ipv4.FRAGMENT) & ipv4.DF:
+            return self.fragments.fragment(index, side, now)
         return Verdict.REJECT_TOO_BIG
 
     def tick(self, now: int, budget: int = 4096) -> int:
-        """End flows whose time has come, looking at no more than `budget` rows; returns how many."""
+        """End flows whose time has come, looking at no more than `budget` rows; returns how many.
+
+        May add to the outbox: some answers are owed only after a while.
+        """
+        self.fragments.tick(now)
+        self.knocks.tick(now)
         table, ended = self.engine.table, 0
-        base = table.next_expired(now >> row.TICK_SHIFT & 0xFFFFFFFF, budget)
+        base = table.next_expired(now >> row.TICK_SHIFT & bits.M32, budget)
         while base and ended < budget:
             table.close(base)
             ended += 1
-            base = table.next_expired(now >> row.TICK_SHIFT & 0xFFFFFFFF, budget)
+            base = table.next_expired(now >> row.TICK_SHIFT & bits.M32, budget)
         return ended
 
     def counters(self) -> dict[str, int]:
@@ -110,7 +129,7 @@ class Translator:
         table = self.engine.table
         for base in range(1, table.high_water + 1):
             if table.r8[base * row.BYTES + row.FLAGS] & row.USED and not table.expired(
-                    base, now >> row.TICK_SHIFT & 0xFFFFFFFF):
+                    base, now >> row.TICK_SHIFT & bits.M32):
                 yield flow.read(self.engine, base, now)
 
     def end_flow(self, identifier: str) -> bool:

@@ -50,12 +50,14 @@ class Verdict(IntEnum):
     DROP_LINK = 47
     DROP_BAD_FLAGS = 48
     DROP_TTL_EXCEEDED = 49
-    DROP_FRAGMENT = 50
+    DROP_UNSOLICITED_SYN = 50
+    DROP_FRAGMENT_REFUSED = 51
 
     REJECT_TTL_EXCEEDED = 56
     REJECT_TOO_BIG = 57
     REJECT_PORTS_EXHAUSTED = 58
     REJECT_TABLE_FULL = 59
+    REJECT_NOT_SYN = 60
 
     SLOW = 63  # internal: goes on outside the compiled loop, and never leaves the translator
 

@@ -12,13 +12,14 @@ cdef uint64_t fold(uint64_t total) noexcept nogil
 
 @cython.final
 cdef class Packet:
+    cdef const uint8_t[::1] meanings
     cdef uint8_t[::1] u8
     cdef uint16_t[::1] u16
     cdef uint32_t[::1] u32
     cdef uint64_t[::1] u64
     cdef readonly int64_t at, end, transport, checksum, segment
     cdef readonly uint64_t source_high, source_low, destination_high, destination_low, ports
-    cdef readonly int64_t family, protocol, ttl, kind, fragment, tcp_flags, icmp_type
+    cdef readonly int64_t family, protocol, ttl, kind, fragment, tcp_flags, icmp_meaning, fragment_header
     cdef readonly bint partial, quoted
 
     cpdef bind(self, Batch batch)
@@ -44,14 +45,14 @@ cdef class Packet:
     cdef int64_t parse_udp(self, int64_t room) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef int64_t parse_icmp(self, int64_t room) except? -1 nogil
-    cpdef bint is_query(self) noexcept nogil
     cpdef bint is_request(self) noexcept nogil
-    cdef bint is_error(self) noexcept nogil
     cdef int64_t parse_other(self, int64_t room) except? -1 nogil
     @cython.locals(before=int64_t, start=int64_t, where=int64_t)
     cdef int64_t parse_offload(self, int64_t header) except? -1 nogil
     cpdef uint64_t load8(self, int64_t at) except? 256 nogil
     cpdef uint64_t load16(self, int64_t at) except? 65536 nogil
+    @cython.locals(new=uint64_t, old=uint64_t, present=uint64_t)
+    cdef int patch16(self, int64_t at, uint64_t value) except? -1 nogil
     cpdef uint64_t load32(self, int64_t at) except? 4294967296 nogil
     cpdef int rewrite(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                       uint64_t destination_low, uint64_t ports, uint64_t address_delta, uint64_t transport_delta,

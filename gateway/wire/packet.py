@@ -34,12 +34,13 @@ class Packet:
 
     at, end: offsets of the IP header and past the packet's last byte.  transport: offset of what follows
     the IP headers.  family: 4 or 6.  fragment: offset and more-fragments bit as in an IPv4 header, 0 for a
-    whole packet.  checksum: offset of the transport checksum in the slab, 0 for none.  partial: that checksum
+    whole packet.  fragment_header: where IPv6 says so.  checksum: offset of the transport checksum in the slab, 0 for none.  partial: that checksum
     is the pseudo-header's only, and the kernel completes it (vnet.NEEDS_CHECKSUM).
     segment: bytes of IP packet on the wire: of each segment, if this is a superpacket.
     """
 
     def __init__(self, batch: Batch) -> None:
+        self.meanings = memoryview(kind.icmp_meanings())
         self.bind(batch)
 
     def bind(self, batch: Batch) -> None:
@@ -159,6 +160,7 @@ class Packet:
             size = (self.u8[at + 1] + 1) << 3
             if following == protocol.FRAGMENT:
                 size = ipv6.FRAGMENT_HEADER
+                self.fragment_header = at
                 if not self.note_fragment(at):
                     self.protocol = self.u8[at]
                     self.transport = at + size
@@ -234,35 +236,18 @@ class Packet:
             return fault.BAD_HEADER
         if room < icmp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-        self.icmp_type = self.u8[at + icmp.TYPE]
+        self.icmp_meaning = self.meanings[(self.family == 6) << 8 | self.u8[at + icmp.TYPE]]
         self.checksum = at + icmp.CHECKSUM
-        if self.is_query():
+        if self.icmp_meaning >= kind.REQUEST:
             self.ports = swap16(self.u16[(at + icmp.ID) >> 1])
             self.ports |= self.ports << 16
-        elif self.is_error():
-            self.kind = kind.ERROR
-        else:
-            self.kind = kind.LINK
+        elif self.fragment == 0:
+            self.kind = self.icmp_meaning
         return fault.NONE if self.quoted else self.parse_offload(icmp.HEADER)
-
-    def is_query(self) -> bool:
-        """A request or reply with an identifier: echo, and on IPv4 timestamp."""
-        if self.family == 6:
-            return self.icmp_type == icmp.ECHO_REQUEST6 or self.icmp_type == icmp.ECHO_REPLY6
-        return (self.icmp_type == icmp.ECHO_REQUEST or self.icmp_type == icmp.ECHO_REPLY
-                or self.icmp_type == icmp.TIMESTAMP_REQUEST or self.icmp_type == icmp.TIMESTAMP_REPLY)
 
     def is_request(self) -> bool:
         """An ICMP query that may begin a flow."""
-        if self.family == 6:
-            return self.icmp_type == icmp.ECHO_REQUEST6
-        return self.icmp_type == icmp.ECHO_REQUEST or self.icmp_type == icmp.TIMESTAMP_REQUEST
-
-    def is_error(self) -> bool:
-        if self.family == 6:
-            return self.icmp_type >= icmp.UNREACHABLE6 and self.icmp_type <= icmp.PARAMETER_PROBLEM6
-        return (self.icmp_type == icmp.UNREACHABLE or self.icmp_type == icmp.TIME_EXCEEDED
-                or self.icmp_type == icmp.PARAMETER_PROBLEM or self.icmp_type == icmp.SOURCE_QUENCH)
+        return self.icmp_meaning == kind.REQUEST
 
     def parse_other(self, room: int) -> int:
         """SCTP and DCCP have ports where TCP has them; what else there is has none that we know."""
@@ -291,7 +276,19 @@ class Packet:
         return self.u8[at]
 
     def load16(self, at: int) -> int:
-        return swap16(self.u16[at >> 1])
+        """At any offset; `load32` only at a multiple of 4."""
+        return self.u8[at] << 8 | self.u8[at + 1]
+
+    def patch16(self, at: int, value: int) -> None:
+        """Change a transport field at any offset, and the transport checksum with it."""
+        if not self.partial:  # words are summed by their place from the transport header on
+            new, old = value, self.u8[at] << 8 | self.u8[at + 1]
+            if (at - self.transport) & 1 == 0:
+                new, old = swap16(new), swap16(old)
+            present = self.u16[self.checksum >> 1] ^ bits.M16
+            self.u16[self.checksum >> 1] = fold(present + new + (old ^ bits.M16)) ^ bits.M16
+        self.u8[at] = value >> 8
+        self.u8[at + 1] = value & 0xFF
 
     def load32(self, at: int) -> int:
         return swap32(self.u32[at >> 2])

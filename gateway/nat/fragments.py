@@ -1,0 +1,258 @@
+"""Fragments, translated without reassembly: all of a datagram follow what becomes of its first one.
+
+Those that come before the first are held. Everything held is bounded in number, per source and in time, and
+a datagram whose fragments overlap is refused whole (RFC 1858, 3128, 5722). Off the established-flow path.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..match.settings import Settings
+from ..wire import bits, ipv4, ipv6, protocol, sides, vnet
+from ..wire import checksum as sums
+from ..wire.packet import Packet
+from . import row
+from .engine import Engine
+from .opener import difference, sum16
+from .siphash import siphash2
+from .verdict import Verdict
+
+SHARE = 4  # one source may hold at most this part of all that may be held
+DATAGRAM_MAX = 65535
+FRAGMENTS_OF_ONE = 64  # more pieces than this make no datagram that anybody sends
+SLOTS = 4096  # identifier counters
+
+
+@dataclass
+class Datagram:
+    """What is known of one datagram. ranges: payload bytes seen.  held: packets waiting for the first one."""
+
+    source: tuple[int, int]
+    expires: int
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    held: list[bytes] = field(default_factory=list)
+    verdict: Verdict | None = None  # of the first fragment, once it was seen
+    leaves: int = sides.NOWHERE
+    new_source: tuple[int, int] = (0, 0)
+    new_destination: tuple[int, int] = (0, 0)
+    identifier: int = 0
+    flow: int = 0
+    direction: int = 0
+    size: int = 0  # of the whole payload, once its last fragment was seen
+
+    def is_complete(self) -> bool:
+        return self.verdict == Verdict.ACCEPT and sum(b - a for a, b in self.ranges) == self.size
+
+
+class Fragments:
+    """Judges the fragment that the engine has just parsed, or cuts what is too large for the other side."""
+
+    def __init__(self, engine: Engine, outbox: Outbox, key0: int, key1: int) -> None:
+        self.engine, self.outbox, self.key0, self.key1 = engine, outbox, key0, key1
+        self.datagrams: dict[tuple[int, ...], Datagram] = {}
+        self.held_by: Counter[tuple[int, int]] = Counter()
+        self.identifiers = [siphash2(key0, key1, slot, 1) & bits.M32 for slot in range(SLOTS)]
+
+    def use(self, settings: Settings) -> None:
+        self.limit, self.lifetime = settings.limits.fragments_held, settings.timeouts.fragment
+
+    def translate(self, index: int, side: int, now: int) -> Verdict:
+        """The verdict on frame `index`; rewritten in place if it goes on at once."""
+        packet = self.engine.packet
+        offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, self.payload_size(packet)
+        if size <= 0 or offset + size > DATAGRAM_MAX or packet.fragment & ipv4.MF and size % 8:
+            return Verdict.DROP_BAD_LENGTH
+        key = self.key_of(packet, side)
+        datagram = self.datagrams.get(key)
+        if datagram is None:
+            if len(self.datagrams) >= self.limit:
+                return Verdict.DROP_FRAGMENT_LIMIT
+            datagram = Datagram((packet.source_high, packet.source_low), now + self.lifetime)
+            self.datagrams[key] = datagram
+        if datagram.verdict is not None and datagram.verdict is not Verdict.ACCEPT:
+            return Verdict.DROP_FRAGMENT_REFUSED
+        if self.overlaps(datagram, offset, offset + size):
+            self.refuse(datagram, Verdict.DROP_FRAGMENT_OVERLAP)
+            return Verdict.DROP_FRAGMENT_OVERLAP
+        if not packet.fragment & ipv4.MF:
+            datagram.size = offset + size
+        if offset == 0:
+            verdict = self.translate_first(datagram, index, side, now)
+        else:
+            verdict = self.translate_other(datagram, index)
+        if datagram.is_complete():  # a fast sender comes round to the same identifier within seconds
+            self.datagrams.pop(key, None)
+        return verdict
+
+    def payload_size(self, packet: Packet) -> int:
+        """Bytes of the datagram's payload in this fragment."""
+        return packet.end - (packet.transport if packet.family == 4 else packet.fragment_header + ipv6.FRAGMENT_HEADER)
+
+    def key_of(self, packet: Packet, side: int) -> tuple[int, ...]:
+        number = packet.protocol if packet.family == 4 else 0
+        return (side, number, packet.source_high, packet.source_low, packet.destination_high, packet.destination_low,
+                self.identifier(packet))
+
+    def identifier(self, packet: Packet) -> int:
+        if packet.family == 4:
+            return packet.load16(packet.at + ipv4.ID)
+        return packet.load32(packet.fragment_header + ipv6.FRAGMENT_ID)
+
+    def overlaps(self, datagram: Datagram, start: int, end: int) -> bool:
+        """Note the range; whether it covers what another one covers, a duplicate included."""
+        if len(datagram.ranges) >= FRAGMENTS_OF_ONE or any(start < b and a < end for a, b in datagram.ranges):
+            return True
+        datagram.ranges.append((start, end))
+        return False
+
+    def refuse(self, datagram: Datagram, verdict: Verdict) -> None:
+        """Nothing of this datagram passes any more; what is held ends with the same verdict."""
+        datagram.verdict = verdict
+        self.settle(len(datagram.held), verdict)
+        self.held_by[datagram.source] -= len(datagram.held)
+        datagram.held.clear()
+
+    def settle(self, count: int, verdict: Verdict) -> None:
+        """Move `count` packets from "held" to what became of them."""
+        self.engine.counters[Verdict.HOLD_FRAGMENT] -= count
+        self.engine.counters[verdict] += count
+
+    def translate_first(self, datagram: Datagram, index: int, side: int, now: int) -> Verdict:
+        engine, packet = self.engine, self.engine.packet
+        verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, True))
+        if verdict is not Verdict.ACCEPT:
+            self.refuse(datagram, verdict)
+            return verdict
+        datagram.verdict, datagram.leaves = verdict, engine.batch.out[index]
+        datagram.flow, datagram.direction = engine.flow, engine.direction
+        start, length = engine.batch.start[index], engine.batch.length[index]
+        packet.parse(start, length, False)
+        datagram.new_source = packet.source_high, packet.source_low
+        datagram.new_destination = packet.destination_high, packet.destination_low
+        datagram.identifier = self.new_identifier(packet)
+        self.write_identifier(packet, datagram.identifier)
+        if packet.end - packet.at > engine.mtu:
+            self.outbox += [(datagram.leaves, bytes(vnet.HEADER), piece) for piece in self.cut(index)]
+            engine.batch.out[index] = sides.NOWHERE
+        self.release(datagram)
+        return verdict
+
+    def release(self, datagram: Datagram) -> None:
+        """Translate what was held for the first fragment, and send it after it."""
+        scratch = self.engine.scratch
+        cursor = Packet(scratch)
+        for data in datagram.held:
+            scratch.clear()
+            scratch.append(data)
+            cursor.parse(scratch.start[0], len(data), False)
+            self.rewrite(cursor, datagram)
+            self.outbox.append((datagram.leaves, bytes(vnet.HEADER), scratch.packet(0)))
+        self.settle(len(datagram.held), Verdict.ACCEPT)
+        self.held_by[datagram.source] -= len(datagram.held)
+        datagram.held.clear()
+
+    def translate_other(self, datagram: Datagram, index: int) -> Verdict:
+        engine, packet = self.engine, self.engine.packet
+        if packet.ttl <= 1:
+            return Verdict.DROP_TTL_EXCEEDED
+        if datagram.verdict is None:
+            held, share = self.held_by[datagram.source], max(1, self.limit // SHARE)
+            if held >= share or self.held_by.total() >= self.limit:
+                return Verdict.DROP_FRAGMENT_LIMIT
+            datagram.held.append(engine.batch.packet(index))
+            self.held_by[datagram.source] += 1
+            return Verdict.HOLD_FRAGMENT
+        self.rewrite(packet, datagram)
+        engine.batch.out[index] = datagram.leaves
+        return Verdict.ACCEPT
+
+    def rewrite(self, packet: Packet, datagram: Datagram) -> None:
+        """The addresses and identifier of the datagram's first fragment. A later one has no ports and no checksum."""
+        delta = difference(sum16(*datagram.new_source) + sum16(*datagram.new_destination),
+                           sum16(packet.source_high, packet.source_low)
+                           + sum16(packet.destination_high, packet.destination_low))
+        packet.rewrite_header(*datagram.new_source, *datagram.new_destination, delta, 1)
+        self.write_identifier(packet, datagram.identifier)
+        if packet.protocol == protocol.TCP:
+            self.engine.tracker.stretch(datagram.flow, datagram.direction, self.payload_size(packet))
+
+    def new_identifier(self, packet: Packet) -> int:
+        """Unique for this pair of addresses and protocol while datagrams live (RFC 6864), and not to be guessed."""
+        ends = siphash2(self.key0, self.key1, packet.source_high ^ packet.destination_high,
+                        packet.source_low ^ packet.destination_low << 1 & bits.M64 ^ packet.protocol)
+        slot = ends % SLOTS
+        self.identifiers[slot] = self.identifiers[slot] + 1 & bits.M32
+        value = self.identifiers[slot] + (ends >> 32) & bits.M32
+        return value & bits.M16 if packet.family == 4 else value
+
+    def write_identifier(self, packet: Packet, value: int) -> None:
+        slab = self.engine.scratch.slab if packet is not self.engine.packet else self.engine.batch.slab
+        if packet.family == 6:
+            at = packet.fragment_header + ipv6.FRAGMENT_ID
+            slab[at : at + 4] = value.to_bytes(4, "big")
+            return
+        at = packet.at + ipv4.ID
+        slab[at : at + 2] = value.to_bytes(2, "big")
+        write_header_checksum(slab, packet.at, packet.transport)
+
+    # -- the other way round: what is larger than the side it leaves on
+
+    def fragment(self, index: int, side: int, now: int) -> Verdict:
+        """Translate frame `index` and send it in pieces (RFC 791 section 3.2)."""
+        engine, packet = self.engine, self.engine.packet
+        finish_checksum(engine.batch.slab, packet)
+        packet.parse(engine.batch.start[index], engine.batch.length[index], False)
+        verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, True))
+        if verdict is Verdict.ACCEPT:
+            packet.parse(engine.batch.start[index], engine.batch.length[index], False)
+            self.write_identifier(packet, self.new_identifier(packet))
+            leaves = engine.batch.out[index]
+            self.outbox += [(leaves, bytes(vnet.HEADER), piece) for piece in self.cut(index)]
+            engine.batch.out[index] = sides.NOWHERE
+        return verdict
+
+    def cut(self, index: int) -> list[bytes]:
+        """Frame `index`, translated, as IPv4 fragments that fit the MTU; options are copied as they are."""
+        packet = self.engine.packet
+        data = self.engine.batch.packet(index)
+        header, body = bytearray(data[: packet.transport - packet.at]), data[packet.transport - packet.at :]
+        step = (self.engine.mtu - len(header)) // 8 * 8
+        first, more = packet.fragment & ipv4.OFFSET_MASK, packet.fragment & ipv4.MF
+        pieces = []
+        for at in range(0, len(body), step):
+            piece = body[at : at + step]
+            flags = more | first + at // 8 if at + step >= len(body) else ipv4.MF | first + at // 8
+            header[ipv4.TOTAL_LENGTH : ipv4.TOTAL_LENGTH + 2] = (len(header) + len(piece)).to_bytes(2, "big")
+            header[ipv4.FRAGMENT : ipv4.FRAGMENT + 2] = flags.to_bytes(2, "big")
+            header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = b"\0\0"
+            header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
+            pieces.append(bytes(header) + piece)
+        return pieces
+
+    def tick(self, now: int) -> None:
+        """Forget datagrams whose time is up; they stand in the order in which they came."""
+        while self.datagrams:
+            key = next(iter(self.datagrams))
+            if self.datagrams[key].expires > now:
+                break
+            self.refuse(self.datagrams[key], Verdict.DROP_FRAGMENT_TIMEOUT)
+            del self.datagrams[key]
+        if not self.datagrams:
+            self.held_by.clear()
+
+
+def write_header_checksum(slab: memoryview, start: int, end: int) -> None:
+    """Compute an IPv4 header's checksum anew."""
+    at = start + ipv4.CHECKSUM
+    slab[at : at + 2] = b"\0\0"
+    slab[at : at + 2] = sums.network(slab[start:end]).to_bytes(2, "big")
+
+
+def finish_checksum(slab: memoryview, packet: Packet) -> None:
+    """Finish a transport checksum that was left to the kernel, and say so in the offload header."""
+    if packet.partial:
+        value = sums.never_zero(packet.protocol, sums.network(slab[packet.transport : packet.end]))
+        slab[packet.checksum : packet.checksum + 2] = value.to_bytes(2, "big")
+    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)

@@ -1,0 +1,59 @@
+"""SYNs that nobody inside asked for: silence for 6 s, then port unreachable (RFC 5382 REQ-4).
+
+Silence, because the SYN may be one half of a simultaneous open whose other half is on its way out. Whatever
+is not told within the bound below is never told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..match.settings import Settings
+from ..wire import bits, protocol, vnet
+from ..wire.packet import Packet
+from . import row
+from .answers import Answers, Outbox
+from .engine import Engine
+from .verdict import Verdict
+
+KNOCKS_MAX = 256
+
+
+class Knocks:
+    """Remembers up to KNOCKS_MAX unsolicited SYNs until their time is up."""
+
+    def __init__(self, engine: Engine, answers: Answers, outbox: Outbox) -> None:
+        self.engine, self.answers, self.outbox = engine, answers, outbox
+        self.waiting: deque[tuple[int, int, bytes]] = deque()
+
+    def use(self, settings: Settings) -> None:
+        self.silence = settings.timeouts.tcp_inbound_syn
+
+    def note(self, side: int, now: int) -> None:
+        """The engine has just parsed such a SYN."""
+        packet = self.engine.packet
+        if len(self.waiting) < KNOCKS_MAX:
+            data = bytes(self.engine.batch.slab[packet.at : packet.end])
+            self.waiting.append((now + self.silence, side, data))
+
+    def tick(self, now: int) -> None:
+        """Tell those whose time is up, unless somebody inside has meanwhile called them."""
+        while self.waiting and self.waiting[0][0] <= now:
+            _, side, data = self.waiting.popleft()
+            answer = self.judge(side, data, now)
+            if answer is not None:
+                self.outbox.append((side, bytes(vnet.HEADER), answer))
+
+    def judge(self, side: int, data: bytes, now: int) -> bytes | None:
+        engine, bound = self.engine, self.engine.batch
+        engine.scratch.clear()
+        engine.scratch.append(data)
+        engine.bind(engine.scratch)
+        packet: Packet = engine.packet
+        packet.parse(engine.scratch.start[0], len(data), False)
+        label = side << row.LABEL_SIDE | protocol.TCP << row.LABEL_PROTOCOL | packet.ports
+        found = engine.table.find(packet.source_high, packet.source_low, packet.destination_high,
+                                  packet.destination_low, label, now >> row.TICK_SHIFT & bits.M32)
+        answer = None if found else self.answers.error(Verdict.DROP_UNSOLICITED_SYN, side, now)
+        engine.bind(bound)
+        return answer
