@@ -13,18 +13,16 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Protocol
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from . import interfaces
+from .dialogue import Dialogue
 
 LINKS, NEIGHBOURS, ROUTES_V4, ROUTES_V6 = 0x1, 0x4, 0x40, 0x400  # RTMGRP_
 EVENT_BYTES = 1 << 20
 EVENTS_PER_WAKE = 64  # datagrams
 MAIN = 254
 UNICAST = 1
-NTF_USE = 0x01
 REACHABLE, STALE, DELAY, PROBE, NOARP, PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x40, 0x80
 VALID = REACHABLE | STALE | DELAY | PROBE | NOARP | PERMANENT
 
@@ -50,7 +48,7 @@ class Neighbours:
             self._events.setsockopt(socket.SOL_SOCKET, 33, EVENT_BYTES)  # SO_RCVBUFFORCE
         self._events.bind((0, LINKS | NEIGHBOURS | ROUTES_V4 | ROUTES_V6))
         self._marshal = MarshalRtnl()
-        self._kernel = IPRoute()
+        self._kernel = Dialogue()
         self._macs: dict[bytes, int] = {}
         self._routes: dict[int, list[tuple[int, dict[int, Route]]]] = {}
         self._read_all()
@@ -77,8 +75,8 @@ class Neighbours:
 
     def probe(self, hop: bytes) -> None:
         """Have the kernel use the entry: it asks for the address, or whether it still holds if that is long ago."""
-        with suppress(NetlinkError, OSError):
-            self._kernel.neigh("replace", ifindex=self._index, dst=str(ip_address(hop)), flags=NTF_USE, state=0)
+        family = socket.AF_INET if len(hop) == 4 else socket.AF_INET6
+        self._kernel.use_neighbour(self._index, family, str(ip_address(hop)))
 
     def on_readable(self) -> None:
         """Take in what changed, a bounded amount at a time."""
@@ -140,7 +138,7 @@ class Neighbours:
 
     def _read_all(self) -> None:
         self._macs.clear()
-        for message in self._kernel.get_neighbours(ifindex=self._index):
+        for message in self._kernel.neighbours():
             if message["ifindex"] == self._index:
                 self._learn(message)
         self._read_routes()
@@ -154,7 +152,7 @@ class Neighbours:
     def _read_routes(self) -> None:
         found: dict[int, dict[int, dict[int, Route]]] = {}
         for family, size in ((socket.AF_INET, 32), (socket.AF_INET6, 128)):
-            for message in self._kernel.get_routes(family=family, table=MAIN):
+            for message in self._kernel.routes(family):
                 if message["type"] == UNICAST and (message.get("table") or message["table"]) == MAIN:
                     self._add(found.setdefault(size, {}), size, message)
         self._routes = {size: sorted(lengths.items(), reverse=True) for size, lengths in found.items()}

@@ -7,7 +7,7 @@ from a NextHopSource; its changes come back through `routes_changed` and `neighb
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from time import monotonic_ns
 
@@ -24,11 +24,11 @@ Send = Callable[[bytes, bytes, int], bool]  # packet, offload, MAC address
 
 
 class NextHops:
-    """`fixed`: a next hop for all of its family, instead of the routes."""
+    """`fixed`: next hops for all of their family, instead of the routes."""
 
-    def __init__(self, source: NextHopSource, send: Send, fixed: str | None = None) -> None:
+    def __init__(self, source: NextHopSource, send: Send, fixed: Sequence[str] = ()) -> None:
         self.source, self._send = source, send
-        self._fixed = ip_address(fixed).packed if fixed else None
+        self._fixed = {len(one): one for one in (ip_address(text).packed for text in fixed)}
         self.cache = NextHopCache()
         self.reasons: Counter[str] = Counter()
         self._numbers: dict[bytes, int] = {}
@@ -90,9 +90,7 @@ class NextHops:
                     self.source.probe(hop)
 
     def _hop(self, destination: bytes) -> bytes | None:
-        if self._fixed is not None and len(self._fixed) == len(destination):
-            return self._fixed
-        return self.source.next_hop(destination)
+        return self._fixed.get(len(destination)) or self.source.next_hop(destination)
 
     def _number(self, hop: bytes) -> int:
         if len(self._numbers) >= HOPS - 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from . import device, filter
@@ -27,13 +27,14 @@ SEND_BYTES = 8 * 1024 * 1024
 
 
 class PacketLink:
-    """`source` knows routes and neighbours; `next_hop` replaces its routes for one family."""
+    """`source` knows routes and neighbours; each of `next_hops` replaces its routes for one family."""
 
-    def __init__(self, interface: str, source: NextHopSource, next_hop: str | None = None, bypass: bool = True) -> None:
+    def __init__(self, interface: str, source: NextHopSource, next_hops: Sequence[str] = (),
+                 bypass: bool = True) -> None:
         self.name = interface
         self.mtu, mac = _describe(interface)
         self._socket = _open(interface, bypass)
-        self.next_hops = NextHops(source, self._send_to, next_hop)
+        self.next_hops = NextHops(source, self._send_to, next_hops)
         self._calls = Packet(self._socket.fileno(), mac, self.next_hops.cache)
         self._mac = mac
         self._sent, self._reasons = 0, Counter[str]()
