@@ -134,7 +134,10 @@ class Translator:
 
     def end_flow(self, identifier: str) -> bool:
         """End a flow by its id; False if there is none such any more."""
-        base = int(identifier.split("-")[0], 16) if identifier.split("-")[0].isalnum() else 0
+        try:
+            base = int(identifier.partition("-")[0], 16)
+        except ValueError:
+            return False
         table = self.engine.table
         if not 0 < base <= table.high_water or flow.identify(self.engine, base) != identifier:
             return False
