@@ -1,0 +1,1 @@
+"""When things happen: the pump, timers, reload, events, counters, the control API. Decides nothing about a packet."""

@@ -1,0 +1,175 @@
+"""From resources to what the host and the links are asked for, and from what the host answers back to rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Protocol
+
+from ..match.settings import Settings
+from ..resources import Resources
+from ..resources.build import build, counting, egress_addresses, own_addresses
+from ..wire import address
+
+if TYPE_CHECKING:
+    from ..host import Attached, Plan
+    from ..links.link import Link
+    from ..match.ruleset import Ruleset
+    from ..resources.kinds.gateway import InsideSide, OutsideSide
+
+PORTS = (1024, 65535)
+UPDATABLE = ("inside_cidrs", "captured_interfaces")  # of a Plan, while the gateway runs
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What only the host knows, and rules depend on. Addresses with prefix length, as the interfaces have them."""
+
+    inside: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    shared: frozenset[str] = frozenset()
+    reserved: frozenset[int] = frozenset()  # the kernel's own ports
+    listening: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    def rules(self, resources: Resources) -> Ruleset:
+        """The rules these resources make on this host. Ports of the host's matter only where it shares addresses."""
+        taken = {name: self.reserved | self.listening.get(name, frozenset()) for name in ("tcp", "udp")}
+        return build(resources, shared=self.shared, inside=self.inside, outside=self.outside,
+                     listening=taken if self.shared else None)
+
+    def attached(self, attached: Attached) -> HostFacts:
+        """The same, with what attaching found out."""
+        reserved = frozenset(port for low, high in attached.excluded_ports for port in range(low, high + 1))
+        return replace(self, shared=attached.shared, reserved=reserved, listening=attached.listening())
+
+
+def look(resources: Resources) -> HostFacts:
+    """The addresses the interfaces have, before anything is changed."""
+    if in_memory(resources):
+        return HostFacts()
+    from ..host.interfaces import interface
+
+    spec, names = resources.gateway.spec, resources.gateway.interfaces
+    drivers = spec.inside.driver, spec.outside.driver
+    inside, outside = (interface(name).addresses if driver == "packet" else ()
+                       for driver, name in zip(drivers, names, strict=True))
+    return HostFacts(inside, outside)
+
+
+def plan_of(resources: Resources, facts: HostFacts) -> Plan:
+    """What the host must do for these resources. With a TUN and no `capture`, what comes from any pool is captured."""
+    from ..host import Plan
+
+    spec, (inside, outside) = resources.gateway.spec, resources.gateway.interfaces
+    captured = spec.inside.capture or [pool.spec.cidr for pool in counting(resources.pools)]
+    egress = egress_addresses(resources, own_addresses([one.ip for one in spec.outside.addresses], facts.outside))
+    return Plan(
+        name=resources.gateway.name, inside_interface=inside, outside_interface=outside,
+        inside_driver=spec.inside.driver, outside_driver=spec.outside.driver, inside_mtu=spec.inside.mtu,
+        inside_addresses=tuple(str(one) for one in spec.inside.addresses),
+        inside_cidrs=tuple(str(one) for one in captured if not isinstance(one, str)),
+        captured_interfaces=tuple(one for one in captured if isinstance(one, str)),
+        egress_addresses=tuple(str(one) for one in egress),
+        port_range=spec.nat.port_range or PORTS,
+    )
+
+
+def beyond_update(attached: Attached | None, resources: Resources, facts: HostFacts) -> list[str]:
+    """What these resources ask of the host that it cannot change while the gateway runs, a phrase each."""
+    if attached is None:
+        return []
+    old, new = attached.plan, plan_of(resources, facts)
+    return [f"the host's {one.name.replace('_', ' ')} would change" for one in fields(old)
+            if one.name not in UPDATABLE and getattr(old, one.name) != getattr(new, one.name)]
+
+
+def both(old: Plan, new: Plan) -> Plan:
+    """What either asks for: in force while the rules are swapped, so that nothing slips past in between."""
+    return replace(new, inside_cidrs=tuple(dict.fromkeys((*old.inside_cidrs, *new.inside_cidrs))),
+                   captured_interfaces=tuple(dict.fromkeys((*old.captured_interfaces, *new.captured_interfaces))))
+
+
+def in_memory(resources: Resources) -> bool:
+    """Neither side touches the kernel."""
+    spec = resources.gateway.spec
+    return spec.inside.driver == spec.outside.driver == "memory"
+
+
+class Watcher(Protocol):
+    """Something else that the loop has to read for a link: what changes among its routes and neighbours."""
+
+    def fileno(self) -> int: ...
+    def on_readable(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Opened:
+    """Both sides' links, by side, and what has to be watched for them."""
+
+    links: list[Link] = field(default_factory=list)
+    watchers: list[Watcher] = field(default_factory=list)
+    timers: list[Callable[[], None]] = field(default_factory=list)  # to be called a few times a second
+
+    @property
+    def descriptors(self) -> list[Link | Watcher]:
+        return [*self.links, *self.watchers]
+
+    @property
+    def both(self) -> tuple[Link, Link]:
+        inside, outside = self.links
+        return inside, outside
+
+    def open(self, side: InsideSide | OutsideSide, name: str) -> None:
+        if side.driver == "memory":
+            from ..links.memory import MemoryLink
+
+            self.links.append(MemoryLink(name or "memory", side.mtu))
+        elif side.driver == "tun":
+            from ..links.tun import TunLink
+
+            self.links.append(TunLink(name, side.mtu))
+        else:
+            self.open_packet(name, [str(one) for one in getattr(side, "next_hop", ())])
+
+    def open_packet(self, name: str, next_hops: list[str]) -> None:
+        from ..host.neighbours import Neighbours
+        from ..links.packet import PacketLink
+
+        neighbours = Neighbours(name)
+        self.watchers.append(neighbours)
+        link = PacketLink(name, neighbours, next_hops)
+        self.links.append(link)
+        self.timers.append(link.tick)
+
+    def close(self) -> None:
+        for one in self.descriptors:
+            one.close()
+
+
+def open_links(resources: Resources) -> Opened:
+    """Neither if one cannot be opened. Raises LinkError or HostError."""
+    spec, (inside, outside) = resources.gateway.spec, resources.gateway.interfaces
+    opened = Opened()
+    try:
+        opened.open(spec.inside, inside)
+        opened.open(spec.outside, outside)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def port_counts(settings: Settings) -> dict[str, int]:
+    """Ports an external address has, by protocol."""
+    ranges = {"tcp": settings.tcp_ports, "udp": settings.udp_ports, "icmp": settings.icmp_ports,
+              "icmpv6": settings.icmp_ports}
+    return {name: one.highest - one.lowest + 1 - sum(one.lowest <= port <= one.highest for port in one.excluded)
+            for name, one in ranges.items()}
+
+
+def egress_of(settings: Settings) -> list[str]:
+    """The addresses that sources are translated to, as text."""
+    return [address.text(*one) for one in (*settings.egress4, *settings.egress6)]
+
+

@@ -1,0 +1,224 @@
+"""One gateway: links, host, translator and pump put together, started and ended in the order that leaks nothing.
+
+Start: the control socket is claimed (two gateways of one name never meet in the kernel), the links are opened,
+the host is attached (ingress drop before capture, forwarding last), and only then is a packet translated.
+End: the pump stops first, so that what is still captured goes nowhere; then the host is undone in reverse, so
+that forwarding which the gateway switched on is off again before the capture ends, and only then do the links
+close. Where forwarding was on before the gateway came, the host is left forwarding, as it was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .. import __version__
+from ..match.settings import SECOND
+from ..nat.translator import Translator
+from ..wire import sides
+from . import assembly, log
+from .listing import Usage
+from .pump import Pump
+from .records import Records
+from .rules import Rules, now
+
+if TYPE_CHECKING:
+    from ..host import Attached
+    from ..match.ruleset import Ruleset
+    from ..resources import Resources
+
+TICK = 0.1  # seconds between two looks for expired flows
+TICK_BUDGET = 4096  # rows a look visits
+LISTENING_EVERY = 5.0  # seconds between two looks at the host's own ports
+SIDES = ("inside", "outside")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Gateway:
+    """`resources` and the `ruleset` built from them; nothing is opened before `start`."""
+
+    def __init__(self, resources: Resources, *, events: Path | None = None,
+                 clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.facts = assembly.look(resources)
+        self.rules = Rules(resources, self.facts.rules(resources))
+        self.name = resources.gateway.name
+        self.clock = clock
+        self.records = Records(events)
+        self.limiter = log.Limiter()
+        self.attached: Attached | None = None
+        self.host_thread = ThreadPoolExecutor(1, "host")
+        self.started, self.started_at = now(), clock()
+        self.ended = asyncio.Event()
+        self.failure: str | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open, attach, and translate from now on. Raises LinkError or HostError with nothing left changed."""
+        self.opened = await self.on_host(assembly.open_links, self.rules.resources)
+        try:
+            await self.attach()
+            self.translator = Translator(self.rules.ruleset, secrets.token_bytes(16))
+            self.pump = Pump(self.opened.both, self.translator, self.clock)
+        except BaseException:
+            await self.detach()
+            raise
+        self.watch()
+
+    async def attach(self) -> None:
+        resources = self.rules.resources
+        if assembly.in_memory(resources):
+            return
+        from .. import host
+
+        self.attached = await self.on_host(host.attach, assembly.plan_of(resources, self.facts))
+        self.facts = await self.on_host(self.facts.attached, self.attached)
+        self.rules.ruleset = self.facts.rules(resources)
+        for note in self.attached.notes:
+            log.event("note", text=note)
+
+    async def on_host(self, work: Callable[P, T], *values: P.args, **options: P.kwargs) -> T:
+        """Talk to the kernel on the one thread that does so: pyroute2 brings a loop of its own, and may take long."""
+        return await asyncio.get_running_loop().run_in_executor(self.host_thread, partial(work, *values, **options))
+
+    def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        for side, link in enumerate(self.opened.links):
+            if link.fileno() >= 0:  # memory has none
+                loop.add_reader(link.fileno(), self.on_readable, side)
+        for watcher in self.opened.watchers:
+            loop.add_reader(watcher.fileno(), watcher.on_readable)
+        self.tasks = [loop.create_task(self.keep_time()), loop.create_task(self.watch_ports())]
+
+    def on_readable(self, side: int) -> None:
+        """A link that fails for good ends the gateway: a host that cannot translate must not stay attached."""
+        try:
+            self.pump.on_readable(side)
+        except OSError as error:
+            self.fail(f"the {SIDES[side]} link {self.pump.links[side].name} failed: {error.strerror}")
+
+    def fail(self, why: str) -> None:
+        self.failure = why
+        log.event("failed", logging.ERROR, why=why)
+        self.ended.set()
+
+    async def keep_time(self) -> None:
+        """Expiry, in bounded looks, and the events since the last one."""
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                self.tick()
+            except Exception as error:  # our bug: it must not end expiry for good
+                self.limiter.event("tick_failed", logging.ERROR, error=repr(error))
+
+    def tick(self) -> None:
+        for tick in self.opened.timers:
+            tick()
+        self.translator.tick(self.clock(), TICK_BUDGET)
+        if self.translator.outbox:
+            self.pump.flush()
+        self.collect_events()
+
+    def collect_events(self) -> None:
+        self.records.add(self.translator.events())
+
+    async def watch_ports(self) -> None:
+        """Ports that the host begins to listen on are not allocated from then on, on addresses it shares."""
+        if self.attached is None or not self.attached.shared:
+            return
+        while True:
+            await asyncio.sleep(LISTENING_EVERY)
+            listening = await self.on_host(self.attached.refresh)
+            if listening != self.facts.listening:
+                self.facts = replace(self.facts, listening=listening)
+                resources = self.rules.resources
+                ruleset = await asyncio.to_thread(self.facts.rules, resources)
+                if resources is self.rules.resources:  # else a reload came meanwhile, and knew of these ports
+                    self.rules.ruleset = ruleset
+                    self.translator.use(ruleset)
+
+    async def use(self, resources: Resources, ruleset: Ruleset) -> None:
+        """Swap the rules between two batches. What either set captures is captured meanwhile."""
+        attached = self.attached
+        if attached is None:
+            return self.swap(resources, ruleset)
+        plan = assembly.plan_of(resources, self.facts)
+        if plan == attached.plan:
+            return self.swap(resources, ruleset)
+        await self.on_host(attached.update, assembly.both(attached.plan, plan))
+        self.swap(resources, ruleset)
+        await self.on_host(attached.update, plan)
+
+    def swap(self, resources: Resources, ruleset: Ruleset) -> None:
+        self.translator.use(ruleset)
+        self.rules.use(resources, ruleset)
+
+    async def stop(self) -> None:
+        """The reverse of `start`; see the order at the top."""
+        loop = asyncio.get_running_loop()
+        for task in self.tasks:
+            task.cancel()
+        for one in self.opened.descriptors:
+            if one.fileno() >= 0:
+                loop.remove_reader(one.fileno())
+        self.collect_events()
+        self.records.close()
+        await self.detach()
+
+    async def detach(self) -> None:
+        try:
+            if self.attached is not None:
+                for failure in await self.on_host(self.attached.undo):
+                    log.event("not_undone", logging.ERROR, text=failure)
+        finally:
+            self.opened.close()
+            self.host_thread.shutdown()
+
+    def describe(self) -> dict[str, Any]:
+        """What `gateway stats` shows."""
+        translator = self.translator
+        return {
+            "name": self.name, "version": __version__, "pid": os.getpid(), "started": self.started,
+            "uptime": (self.clock() - self.started_at) / SECOND,
+            "flows": {"live": translator.live, "capacity": translator.capacity, "bytes": translator.memory},
+            "links": {SIDES[side]: self.describe_link(side) for side in (sides.INSIDE, sides.OUTSIDE)},
+            "own_packets": self.pump.own_packets, "events": self.records.total, "rules": self.rules.describe(),
+            "counters": translator.counters(),
+        }
+
+    def describe_link(self, side: int) -> dict[str, Any]:
+        link, pump = self.pump.links[side], self.pump
+        spec = self.rules.resources.gateway.spec
+        statistics = link.statistics()
+        return {"interface": link.name, "driver": (spec.inside, spec.outside)[side].driver, "mtu": link.mtu,
+                "wakeups": pump.wakeups[side], "batches": pump.batches[side], "received": statistics.received,
+                "sent": statistics.sent, "dropped": statistics.dropped, "reasons": dict(statistics.reasons)}
+
+    def describe_pools(self, usage: Usage) -> dict[str, Any]:
+        """What `gateway pools` shows."""
+        settings = self.rules.ruleset.settings
+        available = assembly.port_counts(settings)
+        pools = [{"name": pool.name, "cidr": str(pool.spec.cidr), "natOutgoing": pool.spec.nat_outgoing,
+                  "disabled": pool.spec.disabled, "flows": usage.flows[pool.name]}
+                 for pool in self.rules.resources.pools]
+        addresses = [self.describe_address(one, usage, available) for one in assembly.egress_of(settings)]
+        return {"pools": pools, "addresses": addresses, "untranslated": usage.untranslated}
+
+    def describe_address(self, text: str, usage: Usage, available: dict[str, int]) -> dict[str, Any]:
+        ports = usage.ports.get(text, {})
+        names = ("tcp", "udp", "icmpv6" if ":" in text else "icmp")
+        return {"address": text, "shared": text in self.facts.shared,
+                "sources": len(usage.sources.get(text, ())),
+                "ports": {name: {"used": len(ports.get(name, ())), "of": available[name]} for name in names}}
+
+    def describe_resources(self) -> list[Any]:
+        return [one.document.value for one in self.rules.resources.objects]

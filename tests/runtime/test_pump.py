@@ -1,0 +1,54 @@
+"""The pump: bounded work per wake-up, every frame to the side its verdict says."""
+
+from gateway.links.memory import MemoryLink
+from gateway.nat.translator import Translator
+from gateway.resources import load
+from gateway.resources.build import build as rules
+from gateway.runtime.pump import BATCHES_A_WAKEUP, Pump
+from gateway.wire import build, sides
+from gateway.wire.batch import FRAMES
+
+from .conftest import RESOURCES
+
+
+def pump() -> Pump:
+    return Pump((MemoryLink("in"), MemoryLink("out")), Translator(rules(load(RESOURCES)), 1), clock=lambda: 10**9)
+
+
+def test_a_packet_leaves_translated_on_the_other_side():
+    one = pump()
+    one.links[sides.INSIDE].inject(build.udp_datagram("192.168.1.2", 40000, "203.0.113.7", 53, b"?"))
+    assert one.on_readable(sides.INSIDE) == 1
+    [(_, packet)] = one.links[sides.OUTSIDE].drain()
+    assert packet[12:16] == bytes([198, 51, 100, 10])
+    assert one.links[sides.INSIDE].drain() == []
+
+
+def test_a_wakeup_reads_no_more_than_its_bound():
+    one = pump()
+    waiting = BATCHES_A_WAKEUP * FRAMES + 10
+    for number in range(waiting):
+        one.links[sides.INSIDE].inject(build.udp_datagram("192.168.1.2", 1024 + number, "203.0.113.7", 53))
+    assert one.on_readable(sides.INSIDE) == BATCHES_A_WAKEUP * FRAMES
+    assert one.on_readable(sides.INSIDE) == 10
+    assert one.on_readable(sides.INSIDE) == 0
+    assert len(one.links[sides.OUTSIDE].drain()) == waiting
+    assert (one.wakeups, one.packets) == ([3, 0], [waiting, 0])
+
+
+def test_the_gateways_own_answers_go_out_too():
+    one = pump()
+    one.links[sides.INSIDE].inject(build.echo("192.168.1.2", "192.168.0.1", 7, 1, b"are you there"))
+    one.on_readable(sides.INSIDE)
+    [(_, answer)] = one.links[sides.INSIDE].drain()
+    assert answer[12:20] == bytes([192, 168, 0, 1, 192, 168, 1, 2]) and answer[20] == 0
+    assert one.own_packets == 1 and one.translator.outbox == []
+
+
+def test_what_is_dropped_goes_nowhere():
+    one = pump()
+    one.links[sides.INSIDE].inject(build.udp_datagram("10.9.9.9", 40000, "203.0.113.7", 53))
+    one.links[sides.INSIDE].inject(b"\x45")
+    one.on_readable(sides.INSIDE)
+    assert one.links[sides.INSIDE].drain() == one.links[sides.OUTSIDE].drain() == []
+    assert one.translator.counters()["drop_spoofed_source"] == 1
