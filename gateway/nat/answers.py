@@ -10,8 +10,6 @@ from ..match.settings import SECOND, Address, Settings
 from ..wire import bits, icmp, ipv4, ipv6, kind, protocol, sides, tcp
 from ..wire import checksum as sums
 from .engine import Engine
-from .errors import sums_up
-from .fragments import finish_checksum
 from .siphash import siphash2
 from .verdict import Verdict
 
@@ -25,7 +23,8 @@ CODES = {
     Verdict.REJECT_TOO_BIG: ((icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED), (icmp.PACKET_TOO_BIG6, 0)),
     Verdict.REJECT_PORTS_EXHAUSTED: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
                                      (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
-    Verdict.DROP_UNSOLICITED_SYN: ((icmp.UNREACHABLE, icmp.PORT_UNREACHABLE), (icmp.UNREACHABLE6, icmp.PORT_UNREACHABLE6)),
+    Verdict.DROP_UNSOLICITED_SYN: ((icmp.UNREACHABLE, icmp.PORT_UNREACHABLE),
+                                   (icmp.UNREACHABLE6, icmp.PORT_UNREACHABLE6)),
     Verdict.REJECT_TABLE_FULL: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
                                 (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
 }
@@ -64,7 +63,7 @@ class Answers:
     def echo(self) -> bytes | None:
         """The reply to an echo request for one of the gateway's own addresses; None if it arrived broken."""
         packet, slab = self.engine.packet, self.engine.batch.slab
-        if not sums_up(slab, packet):
+        if not sums.sums_up(slab, packet):
             return None
         body = bytearray(slab[packet.transport : packet.end])
         body[0] = icmp.ECHO_REPLY if packet.family == 4 else icmp.ECHO_REPLY6
@@ -122,12 +121,15 @@ class Answers:
     def quote(self) -> bytes:
         """The packet as its sender sent it: a checksum that was left to the kernel is finished first."""
         packet, slab = self.engine.packet, self.engine.batch.slab
-        finish_checksum(slab, packet)
+        sums.finish_checksum(slab, packet)
         return bytes(slab[packet.at : packet.end][: QUOTE4 if packet.family == 4 else QUOTE6])
 
     def build(self, source: Address, target: Address, body: bytearray, tos: int, number: int = 0,
               checksum: int = icmp.CHECKSUM) -> bytes:
-        """A packet of ours, ICMP unless `number` says otherwise; the checksum goes to offset `checksum`. Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739)."""
+        """A packet of ours, ICMP unless `number` says otherwise; the checksum goes to offset `checksum`.
+
+        Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739).
+        """
         self.built += 1
         v4 = self.engine.packet.family == 4
         size = 4 if v4 else 16

@@ -127,7 +127,7 @@ class Decider:
     def judge_first_packet(self) -> int:
         """Not every packet may begin a flow: a TCP segment with SYN, an ICMP request, anything else."""
         number = self.packet.protocol
-        verdict = Verdict.ACCEPT
+        verdict: int = Verdict.ACCEPT
         if number == protocol.TCP and self.packet.tcp_flags & (tcp.SYN | tcp.ACK | tcp.RST | tcp.FIN) != tcp.SYN:
             verdict = self.judge_midstream()
         elif (number == protocol.ICMP or number == protocol.ICMPV6) and not self.packet.is_request():

@@ -6,7 +6,7 @@ Off the established-flow path, so plain Python. An error never opens, refreshes 
 from __future__ import annotations
 
 from ..match import decision
-from ..wire import bits, fault, icmp, kind, protocol, vnet
+from ..wire import bits, fault, icmp, kind, protocol
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
@@ -26,7 +26,7 @@ class Errors:
     def translate(self, index: int, side: int, now: int) -> Verdict:
         """Rewrite frame `index` in place and set its side; the verdict if it does not pass."""
         packet, quote = self.engine.packet, self.quote
-        if not sums_up(self.engine.batch.slab, packet):
+        if not sums.sums_up(self.engine.batch.slab, packet):
             return Verdict.DROP_BAD_CHECKSUM
         quote.bind(self.engine.batch)
         wrong = quote.parse(packet.transport + icmp.HEADER, packet.end - packet.transport - icmp.HEADER, True)
@@ -85,29 +85,4 @@ class Errors:
                            sum16(packet.source_high, packet.source_low)
                            + sum16(packet.destination_high, packet.destination_low))
         packet.rewrite_header(*source, *target, delta, 1)
-        write_checksum(self.engine.batch.slab, packet)
-
-
-def pseudo_sum(slab: memoryview, packet: Packet) -> int:
-    """Sum over the ICMPv6 pseudo-header, in memory order; ICMPv4 has none."""
-    if packet.protocol == protocol.ICMP:
-        return 0
-    addresses = slab[packet.at + 8 : packet.at + 40]
-    length = packet.end - packet.transport
-    return sums.internet(bytes(addresses) + length.to_bytes(4, "big") + packet.protocol.to_bytes(4, "big")) ^ bits.M16
-
-
-def sums_up(slab: memoryview, packet: Packet) -> bool:
-    """Whether an ICMP packet's own checksum is right, or not finished yet."""
-    if packet.partial:
-        return True
-    return sums.internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet)) == 0
-
-
-def write_checksum(slab: memoryview, packet: Packet) -> None:
-    """Compute an ICMP packet's checksum anew; whatever was left to the kernel is done with."""
-    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)
-    at = packet.transport + icmp.CHECKSUM
-    slab[at : at + 2] = b"\0\0"
-    value = sums.internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet))
-    slab[at : at + 2] = value.to_bytes(2, "little")
+        sums.write_checksum(self.engine.batch.slab, packet)

@@ -14,6 +14,7 @@ from ..wire import bits, ipv4, ipv6, protocol, sides, vnet
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
+from .answers import Outbox
 from .engine import Engine
 from .opener import difference, sum16
 from .siphash import siphash2
@@ -62,7 +63,7 @@ class Fragments:
         """The verdict on frame `index`; rewritten in place if it goes on at once."""
         packet = self.engine.packet
         offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, self.payload_size(packet)
-        if size <= 0 or offset + size > DATAGRAM_MAX or packet.fragment & ipv4.MF and size % 8:
+        if size <= 0 or offset + size > DATAGRAM_MAX or (packet.fragment & ipv4.MF and size % 8):
             return Verdict.DROP_BAD_LENGTH
         key = self.key_of(packet, side)
         datagram = self.datagrams.get(key)
@@ -195,14 +196,14 @@ class Fragments:
             return
         at = packet.at + ipv4.ID
         slab[at : at + 2] = value.to_bytes(2, "big")
-        write_header_checksum(slab, packet.at, packet.transport)
+        sums.write_header_checksum(slab, packet.at, packet.transport)
 
     # -- the other way round: what is larger than the side it leaves on
 
     def fragment(self, index: int, side: int, now: int) -> Verdict:
         """Translate frame `index` and send it in pieces (RFC 791 section 3.2)."""
         engine, packet = self.engine, self.engine.packet
-        finish_checksum(engine.batch.slab, packet)
+        sums.finish_checksum(engine.batch.slab, packet)
         packet.parse(engine.batch.start[index], engine.batch.length[index], False)
         verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, True))
         if verdict is Verdict.ACCEPT:
@@ -241,18 +242,3 @@ class Fragments:
             del self.datagrams[key]
         if not self.datagrams:
             self.held_by.clear()
-
-
-def write_header_checksum(slab: memoryview, start: int, end: int) -> None:
-    """Compute an IPv4 header's checksum anew."""
-    at = start + ipv4.CHECKSUM
-    slab[at : at + 2] = b"\0\0"
-    slab[at : at + 2] = sums.network(slab[start:end]).to_bytes(2, "big")
-
-
-def finish_checksum(slab: memoryview, packet: Packet) -> None:
-    """Finish a transport checksum that was left to the kernel, and say so in the offload header."""
-    if packet.partial:
-        value = sums.never_zero(packet.protocol, sums.network(slab[packet.transport : packet.end]))
-        slab[packet.checksum : packet.checksum + 2] = value.to_bytes(2, "big")
-    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)

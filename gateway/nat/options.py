@@ -33,7 +33,8 @@ def segment_limit(settings: Settings, headers: int) -> int:
 
 class Options:
     """mapping, filtering: match.settings.Scope by protocol.  lowest, highest, classes: external ports by
-    protocol.  segment_limit: MSS by family, 0 for none.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
+    protocol.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
+    segment_limit: MSS that SYNs are clamped to, by family, 0 for none.
     egress: (high, low) of every egress address, IPv4's first.  pools: names, never removed; flows refer to
     them by number across reloads.  pool_of_class: that number for each membership class, 0 for none.
     """

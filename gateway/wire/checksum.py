@@ -6,7 +6,8 @@ summed here in network order is swapped once to match the slab's memory order.
 
 from __future__ import annotations
 
-from . import bits, protocol
+from . import bits, icmp, ipv4, protocol, vnet
+from .packet import Packet
 
 
 def fold(total: int) -> int:
@@ -41,3 +42,41 @@ def pseudo_header(source: bytes, destination: bytes, number: int, length: int) -
 def never_zero(number: int, value: int) -> int:
     """UDP sends a computed 0 as 0xFFFF, since 0 means "none" (RFC 768)."""
     return bits.M16 if value == 0 and number in (protocol.UDP, protocol.UDPLITE) else value
+
+def pseudo_sum(slab: memoryview, packet: Packet) -> int:
+    """Sum over the ICMPv6 pseudo-header, in memory order; ICMPv4 has none."""
+    if packet.protocol == protocol.ICMP:
+        return 0
+    addresses = slab[packet.at + 8 : packet.at + 40]
+    length = packet.end - packet.transport
+    return internet(bytes(addresses) + length.to_bytes(4, "big") + packet.protocol.to_bytes(4, "big")) ^ bits.M16
+
+
+def sums_up(slab: memoryview, packet: Packet) -> bool:
+    """Whether an ICMP packet's own checksum is right, or not finished yet."""
+    if packet.partial:
+        return True
+    return internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet)) == 0
+
+
+def write_checksum(slab: memoryview, packet: Packet) -> None:
+    """Compute an ICMP packet's checksum anew; whatever was left to the kernel is done with."""
+    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)
+    at = packet.transport + icmp.CHECKSUM
+    slab[at : at + 2] = b"\0\0"
+    value = internet(slab[packet.transport : packet.end], pseudo_sum(slab, packet))
+    slab[at : at + 2] = value.to_bytes(2, "little")
+
+def write_header_checksum(slab: memoryview, start: int, end: int) -> None:
+    """Compute an IPv4 header's checksum anew."""
+    at = start + ipv4.CHECKSUM
+    slab[at : at + 2] = b"\0\0"
+    slab[at : at + 2] = network(slab[start:end]).to_bytes(2, "big")
+
+
+def finish_checksum(slab: memoryview, packet: Packet) -> None:
+    """Finish a transport checksum that was left to the kernel, and say so in the offload header."""
+    if packet.partial:
+        value = never_zero(packet.protocol, network(slab[packet.transport : packet.end]))
+        slab[packet.checksum : packet.checksum + 2] = value.to_bytes(2, "big")
+    slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)

@@ -34,8 +34,8 @@ class Packet:
 
     at, end: offsets of the IP header and past the packet's last byte.  transport: offset of what follows
     the IP headers.  family: 4 or 6.  fragment: offset and more-fragments bit as in an IPv4 header, 0 for a
-    whole packet.  fragment_header: where IPv6 says so.  checksum: offset of the transport checksum in the slab, 0 for none.  partial: that checksum
-    is the pseudo-header's only, and the kernel completes it (vnet.NEEDS_CHECKSUM).
+    whole packet.  fragment_header: where IPv6 says so.  checksum: offset of the transport checksum in the
+    slab, 0 for none.  partial: that is the pseudo-header's only, and the kernel completes it.
     segment: bytes of IP packet on the wire: of each segment, if this is a superpacket.
     """
 
