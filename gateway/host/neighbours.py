@@ -19,6 +19,7 @@ from . import interfaces
 from .dialogue import Dialogue
 
 LINKS, NEIGHBOURS, ROUTES_V4, ROUTES_V6 = 0x1, 0x4, 0x40, 0x400  # RTMGRP_
+RTM_NEWLINK, RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 24, 25, 28, 29
 EVENT_BYTES = 1 << 20
 EVENTS_PER_WAKE = 64  # datagrams
 MAIN = 254
@@ -106,14 +107,14 @@ class Neighbours:
 
     def _take(self, message: Any) -> bool:
         """One event; True if the routes have to be read again."""
-        event = message.get("event") or ""
-        if event.endswith("ROUTE"):
+        event = message["header"]["type"]
+        if event in (RTM_NEWROUTE, RTM_DELROUTE):
             return bool(message["table"] == MAIN or message.get("table") == MAIN)
-        if event.endswith("NEIGH") and message["ifindex"] == self._index:
-            hop = self._learn(message, gone=event == "RTM_DELNEIGH")
+        if event in (RTM_NEWNEIGH, RTM_DELNEIGH) and message["ifindex"] == self._index:
+            hop = self._learn(message, gone=event == RTM_DELNEIGH)
             if hop is not None and self.listener is not None:
                 self.listener.neighbour_changed(hop)
-        elif event.endswith("LINK") and message.get("ifname") == self.interface:
+        elif event == RTM_NEWLINK and message.get("ifname") == self.interface:
             self._index = message["index"]
             if self.listener is not None:
                 self.listener.interface_changed()

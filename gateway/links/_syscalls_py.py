@@ -247,7 +247,8 @@ def link_header(offload: bytes | bytearray, mac: int, own: bytes, version: int) 
 def destination(batch: Frames, index: int) -> bytes:
     """The destination address of a frame, 4 or 16 bytes."""
     start = batch.start[index]
-    return bytes(batch.slab[start + 16 : start + 20] if batch.slab[start] >> 4 == 4 else batch.slab[start + 24 : start + 40])
+    first, last = (16, 20) if batch.slab[start] >> 4 == 4 else (24, 40)
+    return bytes(batch.slab[start + first : start + last])
 
 
 def _number(data: memoryview | bytearray, at: int) -> int:
