@@ -13,7 +13,7 @@ from gateway.wire.packet cimport Packet
 cdef class Decider:
     cdef Packet packet
     cdef Options options
-    cdef Ruleset ruleset
+    cdef readonly Ruleset ruleset
     cdef readonly int64_t source_flags, destination_flags, leaves, pool
     cdef readonly bint translated, through_mapping
 

@@ -70,13 +70,17 @@ def counting(pools: Iterable[IPPool]) -> list[IPPool]:
 
 
 def pool_flags(pool: IPPool, inside: bool) -> int:
-    """A pool disabled and untranslated is an exclusion: its addresses may be anywhere, so packets for it go outside."""
-    flags = 0 if pool.uses == {"LoadBalancer"} else decision.POOL
+    """A pool disabled and untranslated is an exclusion: its addresses may be anywhere, so packets for it go outside.
+
+    One for load balancers has no pods at all: it can only be a source, and excludes nothing.
+    """
+    balancers = pool.uses == {"LoadBalancer"}
+    flags = 0 if balancers else decision.POOL
     if pool.spec.nat_outgoing:
         flags |= decision.NAT_SOURCE
-    if inside:
+    if inside and (pool.spec.nat_outgoing or not balancers):
         flags |= decision.INSIDE
-        if pool.spec.nat_outgoing or not pool.spec.disabled:
+        if not balancers and (pool.spec.nat_outgoing or not pool.spec.disabled):
             flags |= decision.REACHABLE
     return flags
 
