@@ -59,8 +59,8 @@ def translated(rules: Ruleset, source: str, destination: str) -> bool:
     (", natOutgoing: true", ORDINARY | NAT_SOURCE),
     (", disabled: true", POOL | INSIDE),
     (", disabled: true, natOutgoing: true", ORDINARY | NAT_SOURCE),
-    (", allowedUses: [LoadBalancer]", INSIDE | REACHABLE),
-    (", allowedUses: [LoadBalancer], natOutgoing: true", INSIDE | REACHABLE | NAT_SOURCE),
+    (", allowedUses: [LoadBalancer]", 0),
+    (", allowedUses: [LoadBalancer], natOutgoing: true", INSIDE | NAT_SOURCE),
     (", allowedUses: [Tunnel], natOutgoing: true", ORDINARY | NAT_SOURCE),
     (", nodeSelector: has(nowhere), natOutgoing: true", ORDINARY | NAT_SOURCE),
 ])
