@@ -10,6 +10,7 @@ from ..match import decision
 from ..wire import address, bits, fault, kind, sides, vnet
 from ..wire.batch import Batch
 from . import flow, row
+from .meanings import MEANINGS
 from .translator import Translator
 from .verdict import NAMES, Verdict
 
@@ -31,7 +32,7 @@ class Explanation:
         self.steps.append({"stage": stage, "says": says})
 
     def result(self, verdict: Verdict) -> dict[str, Any]:
-        self.step("verdict", MEANING.get(verdict, NAMES[verdict].replace("_", " ")))
+        self.step("verdict", MEANINGS[verdict][0])
         passed = verdict == Verdict.ACCEPT
         return {"verdict": NAMES[verdict], "translated": passed and self.source is not None,
                 "source": self.source if passed else None, "destination": self.destination if passed else None,
@@ -118,18 +119,6 @@ class Explanation:
         if which == 0:
             return address.endpoint(cursor.source_high, cursor.source_low, cursor.ports >> 16)
         return address.endpoint(cursor.destination_high, cursor.destination_low, cursor.ports & bits.M16)
-
-
-MEANING: dict[int, str] = {
-    Verdict.ACCEPT: "accepted",
-    Verdict.DROP_SPOOFED_SOURCE: "dropped: the source address is not behind that interface",
-    Verdict.DROP_UNSOLICITED: "dropped: nobody inside asked for it",
-    Verdict.DROP_NOT_SYN: "dropped: TCP without a flow and without SYN",
-    Verdict.DROP_NO_EGRESS_ADDRESS: "dropped: to be translated, but there is no egress address of that family",
-    Verdict.DROP_NOT_OURS: "dropped: neither an egress address nor an address behind the inside",
-    Verdict.REJECT_PORTS_EXHAUSTED: "rejected: no free port is left towards that destination",
-    Verdict.REJECT_TTL_EXCEEDED: "rejected: its hops are used up here",
-}
 
 
 def explain(translator: Translator, packet: bytes, side: int, now: int) -> dict[str, Any]:
