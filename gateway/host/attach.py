@@ -21,6 +21,7 @@ class Attached:
 
     def __init__(self, plan: Plan, changes: Changes) -> None:
         self.plan, self._changes = plan, changes
+        self._capture = inside.Capture(changes)
         self.shared: frozenset[str] = frozenset()
         self.excluded_ports: tuple[tuple[int, int], ...] = ()
         self.notes: tuple[str, ...] = ()
@@ -45,6 +46,16 @@ class Attached:
             nftables.install(self.table, self._chains(*seen))
             self._seen = seen
         return bound
+
+    def update(self, plan: Plan) -> None:
+        """Capture what `plan` says from now on. Its inside_cidrs and captured_interfaces may differ, nothing else."""
+        self.plan = plan
+        if self._chains(*self._seen):
+            nftables.install(self.table, self._chains(*self._seen))
+        if plan.inside_driver == "tun":
+            self._capture.use(plan)
+        if plan.outside_driver == "packet":
+            inside.forward(self._changes, plan)  # of a family that was not there before
 
     def undo(self) -> list[str]:
         """Take every change back, in reverse; returns what could not be. Safe to call twice."""
@@ -73,7 +84,7 @@ class Attached:
             changes.table(self.table, chains)
         if plan.inside_driver == "tun":
             inside.open_device(changes, plan)
-            inside.capture(changes, plan)
+            self._capture.use(plan)
         if plan.outside_driver == "packet":
             inside.forward(changes, plan)
             if plan.inside_driver != "memory":  # the kernel answers only for what it would route elsewhere

@@ -48,10 +48,11 @@ class Changes:
         """Another change moves this setting along, from `before`; undoing that one would leave it at `value`."""
         self._journal.record("setting", name=name, before=before, value=value)
 
-    def rule(self, **fields: Any) -> None:
-        """An `ip rule`; fields as pyroute2 has them: family, priority, table, src, dst, iifname, ..."""
+    def rule(self, **fields: Any) -> int:
+        """An `ip rule`; fields as pyroute2 has them: family, priority, table, src, dst, iifname, ... For `withdraw`."""
         number = self._journal.record("rule", fields=fields)
         self._attempt(number, f"add the routing rule {fields}", lambda: self.kernel.rule("add", **fields), keep=True)
+        return number
 
     def route(self, interface: str | None, **fields: Any) -> None:
         """A route; fields as pyroute2 has them: family, dst, table, type, priority, ..."""
@@ -83,6 +84,13 @@ class Changes:
         """An nftables table of family netdev, all of it at once."""
         number = self._journal.record("table", name=name)
         self._attempt(number, f"add the nftables table netdev {name}", lambda: nftables.install(name, chains))
+
+    def withdraw(self, number: int) -> None:
+        """Take one change back while the gateway runs on."""
+        entry = self._journal.entry(number)
+        if entry is not None:
+            self._undo(entry)
+            self._journal.forget(number)
 
     def undo(self) -> list[str]:
         """Take everything back; returns what could not be."""

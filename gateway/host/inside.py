@@ -8,6 +8,7 @@ if the gateway is killed and its TUN vanishes, nothing leaves untranslated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
@@ -52,23 +53,45 @@ def open_device(changes: Changes, plan: Plan) -> None:
         changes.address(plan.inside_interface, str(parsed.ip), parsed.network.prefixlen)
 
 
-def capture(changes: Changes, plan: Plan) -> None:
-    """The rules and the table. Made before forwarding is switched on."""
-    elsewhere: dict[str, Any] = {"suppress_prefixlen": 0}  # the default route is no way to another pod
-    if plan.outside_driver == "packet":
-        elsewhere["suppress_ifgroup"] = _outside_group(changes, plan.outside_interface)
-    for family in families(plan):
-        table = _free_table(changes, family)
-        every = "::/0" if family == AF_INET6 else "0.0.0.0/0"
-        changes.route(None, family=family, table=table, dst=every, type="unreachable", priority=LAST_METRIC)
-        changes.route(plan.inside_interface, family=family, table=table, dst=every, priority=100)
-        changes.rule(family=family, priority=PRIORITY, table=MAIN, iifname=plan.inside_interface)
-        for cidr in _of(family, plan.inside_cidrs):
-            changes.rule(family=family, priority=PRIORITY + 1, table=MAIN, **elsewhere, **_prefix("dst", cidr))
-        for cidr in _of(family, plan.inside_cidrs):
-            changes.rule(family=family, priority=PRIORITY + 2, table=table, **_prefix("src", cidr))
-        for name in plan.captured_interfaces:
-            changes.rule(family=family, priority=PRIORITY + 2, table=table, iifname=name)
+class Capture:
+    """The rules and the tables as they are; `use` makes them what a plan asks for, the new before the old goes."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._tables: dict[int, int] = {}  # by family
+        self._made: dict[tuple[tuple[str, Any], ...], int] = {}
+
+    def use(self, plan: Plan) -> None:
+        wanted = {tuple(sorted(rule.items())): rule for rule in self._rules(plan)}
+        for key, rule in wanted.items():
+            if key not in self._made:
+                self._made[key] = self._changes.rule(**rule)
+        for key in [key for key in self._made if key not in wanted]:
+            self._changes.withdraw(self._made.pop(key))
+
+    def _rules(self, plan: Plan) -> Iterator[dict[str, Any]]:
+        elsewhere: dict[str, Any] = {"table": MAIN, "suppress_prefixlen": 0}  # a default route leads to no pod
+        if plan.outside_driver == "packet":
+            elsewhere["suppress_ifgroup"] = _outside_group(self._changes, plan.outside_interface)
+        for family in families(plan):
+            table = self._table(family, plan.inside_interface)
+            rule = {"family": family, "priority": PRIORITY}
+            yield {**rule, "table": MAIN, "iifname": plan.inside_interface}
+            for cidr in _of(family, plan.inside_cidrs):
+                yield {**rule, "priority": PRIORITY + 1, **elsewhere, **_prefix("dst", cidr)}
+            for cidr in _of(family, plan.inside_cidrs):
+                yield {**rule, "priority": PRIORITY + 2, "table": table, **_prefix("src", cidr)}
+            for name in plan.captured_interfaces:
+                yield {**rule, "priority": PRIORITY + 2, "table": table, "iifname": name}
+
+    def _table(self, family: int, interface: str) -> int:
+        """The table that leads into the TUN; made when the family is first asked for."""
+        if family not in self._tables:
+            table = self._tables[family] = _free_table(self._changes, family)
+            every = "::/0" if family == AF_INET6 else "0.0.0.0/0"
+            self._changes.route(None, family=family, table=table, dst=every, type="unreachable", priority=LAST_METRIC)
+            self._changes.route(interface, family=family, table=table, dst=every, priority=100)
+        return self._tables[family]
 
 
 def forward(changes: Changes, plan: Plan) -> None:

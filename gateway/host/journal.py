@@ -46,6 +46,7 @@ class Journal:
 
     def __init__(self, file: TextIO, path: Path) -> None:
         self._file, self.path = file, path
+        self._entries: dict[int, dict[str, Any]] = {}
         self._next = 0
 
     @classmethod
@@ -71,12 +72,18 @@ class Journal:
     def record(self, kind: str, **fields: Any) -> int:
         """Write down what is about to be changed; returns a number for `forget`."""
         self._next += 1
-        self._append({"number": self._next, "kind": kind, **fields})
+        self._entries[self._next] = {"number": self._next, "kind": kind, **fields}
+        self._append(self._entries[self._next])
         return self._next
 
     def forget(self, number: int) -> None:
         """The change was not made, or had been made by somebody else before: it is not ours to undo."""
+        self._entries.pop(number, None)
         self._append({"forget": number})
+
+    def entry(self, number: int) -> dict[str, Any] | None:
+        """A recorded change, unless it was forgotten."""
+        return self._entries.get(number)
 
     def undo(self, undo: Undo) -> list[str]:
         """Undo everything and remove the journal. Returns what could not be undone, a sentence each."""
