@@ -80,27 +80,22 @@ MEANINGS: dict[int, tuple[str, str]] = {
 }
 
 
+PREFACE = """# Verdicts
+
+Every packet gets exactly one. The name is the counter (`gateway stats`), the metric's label, what `gateway
+explain` says, and the comment in a capture. `drop_` did not pass; `reject_` did not pass and its sender was
+told; the rest passed, were answered, or are the host's own. This page is written by
+`python -m gateway.nat.meanings`.
+
+| verdict | meaning | source |
+|---|---|---|
+"""
+
+
 def table() -> str:
     """docs/verdicts.md."""
-    rows = [
-        f"| `{name}` | {MEANINGS[verdict][0]} | {MEANINGS[verdict][1]} |" for verdict, name in sorted(NAMES.items())
-    ]
-    return (
-        "\n".join(
-            [
-                "# Verdicts",
-                "",
-                "Every packet gets exactly one. The name is the counter (`gateway stats`), the metric's label, what",
-                "`gateway explain` says, and the comment in a capture. `drop_` did not pass; `reject_` did not pass and its",
-                "sender was told; the rest passed, were answered, or are the host's own. This page is written by",
-                "`python -m gateway.nat.meanings`.",
-                "",
-                "| verdict | meaning | source |",
-                "|---|---|---|",
-                *rows,
-            ]
-        )
-        + "\n"
+    return PREFACE + "".join(
+        f"| `{name}` | {MEANINGS[verdict][0]} | {MEANINGS[verdict][1]} |\n" for verdict, name in sorted(NAMES.items())
     )
 
 

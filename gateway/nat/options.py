@@ -13,8 +13,8 @@ from . import row, state
 
 
 def ticks(nanoseconds: int) -> int:
-    """A lifetime in ticks, rounded up, so that nothing ends early."""
-    return (nanoseconds >> row.TICK_SHIFT) + 1
+    """A lifetime in ticks: rounded up, and one more since the present is rounded down, so that nothing ends early."""
+    return (nanoseconds >> row.TICK_SHIFT) + 2
 
 
 def numbers(size: int, code: Literal["B", "H", "I", "Q"]) -> memoryview:
