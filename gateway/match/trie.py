@@ -92,7 +92,7 @@ class Builder:
     def __init__(self, line: Line, nodes: array[int], prefixes: int) -> None:
         self.starts, self.classes = line.starts, line.classes
         self.nodes = nodes
-        self.spread = 4 if prefixes <= ROOMY else 1  # log2 of the entries a change may take
+        self.spread = 4 if prefixes <= ROOMY else 0  # log2 of the entries a change may take
 
     def entry(self, first: int, free: int) -> int:
         """The entry for a block: a leaf where the class never changes, else a new node."""

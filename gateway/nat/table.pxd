@@ -46,6 +46,7 @@ cdef class FlowTable:
 
     @cython.locals(taken=int64_t, word=int64_t)
     cpdef int64_t reserve(self) except? -1 nogil
+    @cython.locals(alone=bint)
     cpdef bint link(self, int64_t member) except? -1 nogil
     cpdef int64_t close(self, int64_t member) except? -1 nogil
     cpdef bint expired(self, int64_t member, uint32_t now) except? -1 nogil

@@ -2,9 +2,9 @@
 
 An index entry is 32 bits, 0 for an empty slot: from the top a tag (what bits of the hash are left over), the
 entry's displacement from its home slot, its kind (`nat.bounds`) and its row. Entries of one home stand
-together and homes stand in order (Robin Hood hashing), so that a search ends where the next home begins, an
-entry that leaves is closed up by moving the others back, without tombstones and without looking at any row,
-and nobody is ever far from home. There is no wrapping round: PROBE_LIMIT slots follow the last home.
+together and homes stand in order (Robin Hood hashing): a search ends where the next home begins, the gap that
+an entry leaves is closed by moving others back, without tombstones or a look at any row, and nobody is ever far
+from home. There is no wrapping round: PROBE_LIMIT slots follow the last home.
 
 A mapping (RFC 4787) is a ring of rows. Only its head is in the index, by its internal and its external
 endpoint; a mapping lives as long as any of its rows does.
@@ -49,8 +49,6 @@ class FlowTable:
         """Bytes reserved."""
         return self.r8.nbytes + self.index.nbytes
 
-    # Finding
-
     def find(self, source_high: int, source_low: int, destination_high: int, destination_low: int, label: int,
              now: int) -> int:
         """row * 2 + direction of the live row that has this tuple; 0 when there is none."""
@@ -81,7 +79,7 @@ class FlowTable:
                 and not self.expired(found >> 1, now))
 
     def find_internal(self, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
-        """The head of the newest mapping of an internal endpoint, dead or alive (see `promote`); 0 for none.
+        """The head of the newest mapping of an internal endpoint, which may be dead (see `promote`); 0 for none.
 
         scope: (0, 0), or the remote address when mappings depend on it. label: protocol and port, side 0.
         """
@@ -140,8 +138,6 @@ class FlowTable:
         label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL]
         return (label >> row.LABEL_SIDE) & 0xFF == sides.INSIDE
 
-    # Rows
-
     def reserve(self) -> int:
         """A row of zeros but for USED, for the caller to fill in and link; 0 when the table is full."""
         taken = self.free
@@ -163,12 +159,10 @@ class FlowTable:
 
         False, and nothing changed, when PROBE_LIMIT forbids any of it. Keys must not change while linked.
         """
-        if not self.insert(member, sides.ORIGINAL):
-            return False
-        if self.insert(member, sides.REPLY):
-            if not self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED or self.join(member):
-                return True
-            self.remove(member, sides.REPLY)
+        alone = not self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED
+        if self.insert(member, sides.ORIGINAL) and self.insert(member, sides.REPLY) and (alone or self.join(member)):
+            return True
+        self.remove(member, sides.REPLY)
         self.remove(member, sides.ORIGINAL)
         return False
 
@@ -267,10 +261,10 @@ class FlowTable:
         heir = head
         for _ in range(bounds.RING_LIMIT):
             heir = self.r32[heir * row.QUADS + row.NEXT]
-            if heir == head or not self.expired(heir, now):
+            if heir == head:
+                return 0
+            if not self.expired(heir, now):
                 break
-        if heir == head:
-            return 0
         self.crown(head, heir)
         return 0 if self.expired(heir, now) else heir
 
@@ -313,7 +307,7 @@ class FlowTable:
         key = self.row_hash(member, kind)
         slot = self.home(key)
         distance = 0
-        while self.index[slot] and self.displacement(self.index[slot]) > distance:
+        while self.displacement(self.index[slot]) > distance:
             slot += 1
             distance += 1
         end = slot
