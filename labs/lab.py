@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.testing import namespaces
+from labs.clients import NoAnswer
 from labs.keeping import detach
 from labs.running import NotRunning, RunningGateway
 from labs.story import Story
@@ -57,7 +58,10 @@ class Lab:
     def _perform(self, console: Console, then: Callable[[Story], None] | None) -> int:
         with interruptible(), self.world() as world, RunningGateway(world.node, self.resources) as gateway:
             story = Story(console, world, gateway)
-            self.tell(story)
+            try:
+                self.tell(story)
+            except NoAnswer as reason:
+                story.check(str(reason), False)
             story.close(self.name)
             if then is not None:
                 then(story)

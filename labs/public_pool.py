@@ -40,7 +40,7 @@ apiVersion: gateway/v1
 kind: Gateway
 metadata: {name: node-a}
 spec:
-  inside: {driver: tun, interface: gw-inside, addresses: [172.16.0.1/32, "fd00:16::1/128"]}
+  inside: {driver: tun, interface: gw-inside, addresses: [172.16.0.1/32, "2001:db8:16::1/128"]}
   outside: {driver: packet, interface: eth0}
   addresses: [198.51.100.10, "2001:db8:e::10"]
 """

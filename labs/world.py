@@ -19,7 +19,7 @@ from labs.servers import Server
 NODE = ("198.51.100.2", "2001:db8:e::2")
 EGRESS = ("198.51.100.10", "2001:db8:e::10")
 ROUTER = ("198.51.100.1", "2001:db8:e::1")
-GATEWAY = ("172.16.0.1", "fd00:16::1")  # on the pods' side: who answers traceroute
+GATEWAY = ("172.16.0.1", "2001:db8:16::1")  # on the pods' side: who answers traceroute
 PREFIXES = (24, 64)
 POD_ROUTER = ("169.254.1.1", "fe80::1")
 SCOPE_LINK = 253
