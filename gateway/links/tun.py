@@ -118,7 +118,8 @@ def _configure(name: str, mtu: int) -> None:
         device.set_mtu(name, mtu)
     except OSError as error:
         raise LinkError(f"the TUN device {name} cannot have an MTU of {mtu}: {error.strerror}") from None
-    device.set_queue_length(name, QUEUE_LENGTH)
+    with suppress(PermissionError):  # the kernel lets only the host's root lengthen it, not a user namespace's
+        device.set_queue_length(name, QUEUE_LENGTH)
     for setting, value in QUIET.items():
         with suppress(OSError), open(f"/proc/sys/net/{setting.format(name)}", "w") as file:  # no IPv6: nothing to quiet
             file.write(str(value))
