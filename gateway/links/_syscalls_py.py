@@ -256,4 +256,4 @@ def _number(data: memoryview | bytearray, at: int) -> int:
 
 
 def _move(offload: bytearray, at: int, by: int) -> None:
-    offload[at : at + 2] = max(_number(offload, at) + by, 0).to_bytes(2, "little")
+    offload[at : at + 2] = (max(_number(offload, at) + by, 0) & 0xFFFF).to_bytes(2, "little")

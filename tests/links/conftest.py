@@ -1,0 +1,82 @@
+"""Real links in real namespaces, at both speeds; skipped, with the reason, where the host does not allow them."""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.links import _syscalls_py, next_hops, packet, syscalls, tun
+from gateway.links.link import Link
+from gateway.links.tun import TunLink
+from gateway.testing.namespaces import Namespace, join, missing
+from gateway.wire.batch import Batch
+
+INSIDE, OUTSIDE = 0, 1
+
+
+@pytest.fixture(params=["compiled", "interpreted"])
+def speed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    source = _syscalls_py if request.param == "interpreted" else syscalls
+    monkeypatch.setattr(tun, "Tun", source.Tun)
+    monkeypatch.setattr(packet, "Packet", source.Packet)
+    monkeypatch.setattr(next_hops, "NextHopCache", source.NextHopCache)
+    return str(request.param)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Namespace]:
+    if reason := missing():
+        pytest.skip(reason)
+    with Namespace("links-gateway") as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def server(gateway: Namespace) -> Iterator[Namespace]:
+    """Joined with the gateway's namespace by eth0: 10.0.0.1 and 10.0.0.2, 2001:db8::1 and ::2."""
+    with Namespace("links-server") as namespace:
+        join(gateway, "eth0", namespace, "eth0",
+             addresses=(["10.0.0.1/24", "2001:db8::1/64"], ["10.0.0.2/24", "2001:db8::2/64"]))
+        yield namespace
+
+
+@pytest.fixture
+def tun_link(gateway: Namespace, speed: str) -> Iterator[TunLink]:
+    """Up, with 10.9.0.1/24 on the host's side of it."""
+    with gateway.enter():
+        link = TunLink("gw-inside", 1500)
+    gateway.up("gw-inside")
+    gateway.address("gw-inside", "10.9.0.1/24")
+    yield link
+    link.close()
+
+
+def read(link: Link, batch: Batch, wanted: Callable[[bytes], bool], seconds: float = 3) -> tuple[bytes, bytes]:
+    """(offload, packet) of the first packet that is `wanted`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        select.select([link], [], [], 0.2)
+        for index in range(link.read_batch(batch)):
+            if wanted(batch.packet(index)):
+                return batch.offload(index), batch.packet(index)
+    raise AssertionError("no such packet came")
+
+
+class OneHop:
+    """Everything is on-link, at one MAC address."""
+
+    listener = None
+
+    def __init__(self, mac: str) -> None:
+        self.number = int(mac.replace(":", ""), 16)
+        self.probed: list[bytes] = []
+
+    def next_hop(self, destination: bytes) -> bytes | None:
+        return destination
+
+    def mac(self, hop: bytes) -> int:
+        return self.number
+
+    def probe(self, hop: bytes) -> None:
+        self.probed.append(hop)
