@@ -86,7 +86,7 @@ def extensions() -> list[Extension]:
     sources = [path.with_suffix(".py") for path in hot if path not in declared]
     sources += [path.relative_to(ROOT) for path in sorted((ROOT / "gateway").rglob("*.pyx"))]
     return cythonize(
-        [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O3", "-fno-strict-aliasing"])
+        [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O2", "-g0"])
          for path in sources],
         compiler_directives=DIRECTIVES, nthreads=os.cpu_count() or 1,
     )
@@ -94,4 +94,4 @@ def extensions() -> list[Extension]:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    setup(ext_modules=extensions())
+    setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})
