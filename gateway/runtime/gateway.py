@@ -156,7 +156,10 @@ class Gateway:
             return self.swap(resources, ruleset)
         await self.on_host(attached.update, assembly.both(attached.plan, plan))
         self.swap(resources, ruleset)
-        await self.on_host(attached.update, plan)
+        try:
+            await self.on_host(attached.update, plan)
+        except Exception as error:  # too much stays captured, and is dropped: closed, not open
+            log.event("still_captured", logging.WARNING, error=error)
 
     def swap(self, resources: Resources, ruleset: Ruleset) -> None:
         self.translator.use(ruleset)

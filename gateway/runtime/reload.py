@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 DEBOUNCE = 200  # milliseconds of quiet that end one change made of several writes
+LOOK_ANYWAY = 2000  # milliseconds: what changed before the watch began, or where inotify sees nothing (network disks)
 SWITCH_INTERVAL = 0.0005  # seconds the building thread may hold Python while packets wait; the default is 5 ms
 
 
@@ -71,6 +72,10 @@ class Reloader:
             except (ResourceErrors, RestartNeeded, HostError) as error:
                 self.refuse(why, error)
                 return False
+            except Exception as error:  # our bug, or the host's refusal in words of its own: the old rules stay
+                self.refuse(why, error)
+                log.logger.error("traceback", exc_info=error)
+                return False
             log.event("reloaded", why=why, generation=self.gateway.rules.generation)
             for note in resources.notes:
                 log.event("note", text=note)
@@ -111,7 +116,8 @@ class Reloader:
             return
         from watchfiles import awatch
 
-        async for _ in awatch(*paths, debounce=DEBOUNCE, step=50, recursive=False):
+        async for _ in awatch(*paths, debounce=DEBOUNCE, step=50, recursive=False, rust_timeout=LOOK_ANYWAY,
+                              yield_on_timeout=True):
             if await asyncio.to_thread(digest, self.sources) != self.seen:
                 await self.reload("changed")
 
