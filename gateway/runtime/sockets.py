@@ -24,12 +24,11 @@ class SocketError(Exception):
 
 
 def folders() -> list[Path]:
-    """Where sockets may lie, the preferred first: systemd's, the system's, the session's, else a private one."""
-    given = [os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]]
-    session = os.environ.get("XDG_RUNTIME_DIR", "")
-    paths = [Path(text) for text in given if text] + [Path("/run/gateway")]
-    if session:
-        paths.append(Path(session) / "gateway")
+    """Where sockets may lie, the preferred first: the system's, the session's, a private one; or systemd's alone."""
+    given, session = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0], os.environ.get("XDG_RUNTIME_DIR", "")
+    if given:
+        return [Path(given)]
+    paths = [Path("/run/gateway")] + ([Path(session) / "gateway"] if session else [])
     return [*paths, Path(tempfile.gettempdir()) / f"gateway-{os.getuid()}"]
 
 
