@@ -43,6 +43,7 @@ class Engine:
         self.decider = Decider(self.packet, self.options)
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, keys[1], keys[2])
         self.tracker = Tracker(self.table, self.packet)
+        self.flow = self.direction = self.mtu = 0
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
         self.counters = memoryview(bytearray(64 * 8)).cast("Q")
 
