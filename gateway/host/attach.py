@@ -43,15 +43,14 @@ class Attached:
         bound = ports.listening()
         seen = interfaces.addresses(), bound["tcp"] | bound["udp"]
         if seen != self._seen:
-            nftables.install(self.table, self._chains(*seen))
             self._seen = seen
+            self._install()
         return bound
 
     def update(self, plan: Plan) -> None:
         """Capture what `plan` says from now on. Its inside_cidrs and captured_interfaces may differ, nothing else."""
         self.plan = plan
-        if self._chains(*self._seen):
-            nftables.install(self.table, self._chains(*self._seen))
+        self._install()
         if plan.inside_driver == "tun":
             self._capture.use(plan)
         if plan.outside_driver == "packet":
@@ -60,6 +59,15 @@ class Attached:
     def undo(self) -> list[str]:
         """Take every change back, in reverse; returns what could not be. Safe to call twice."""
         return self._changes.undo()
+
+    def _install(self) -> None:
+        """Replace the table, recorded when it was first made, in one transaction."""
+        chains = self._chains(*self._seen)
+        if chains:
+            try:
+                nftables.install(self.table, chains)
+            except OSError as error:
+                raise HostError(f"cannot replace the nftables table netdev {self.table}: {error.strerror}") from None
 
     def _chains(self, own: frozenset[str], bound: frozenset[int]) -> list[nftables.Chain]:
         plan, chains = self.plan, []

@@ -27,10 +27,14 @@ SEND_BYTES = 8 * 1024 * 1024
 
 
 class PacketLink:
-    """`source` knows routes and neighbours; each of `next_hops` replaces its routes for one family."""
+    """`source` knows routes and neighbours; each of `next_hops` replaces its routes for one family.
+
+    `bypass`: past the queueing discipline. It saved at most 7 % a frame on a veth, and costs the queue in front of a
+    busy card, tc and nftables egress, and being seen by tcpdump on this host.
+    """
 
     def __init__(self, interface: str, source: NextHopSource, next_hops: Sequence[str] = (),
-                 bypass: bool = True) -> None:
+                 bypass: bool = False) -> None:
         self.name = interface
         self.mtu, mac = _describe(interface)
         self._socket = _open(interface, bypass)
