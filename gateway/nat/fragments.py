@@ -65,6 +65,8 @@ class Fragments:
         offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, self.payload_size(packet)
         if size <= 0 or offset + size > DATAGRAM_MAX or (packet.fragment & ipv4.MF and size % 8):
             return Verdict.DROP_BAD_LENGTH
+        if offset == 8 and packet.protocol == protocol.TCP:
+            return Verdict.DROP_TINY_FRAGMENT  # would overlap the flags (RFC 3128)
         key = self.key_of(packet, side)
         datagram = self.datagrams.get(key)
         if datagram is None:
