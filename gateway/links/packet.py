@@ -29,7 +29,7 @@ SEND_BYTES = 8 * 1024 * 1024
 class PacketLink:
     """`source` knows routes and neighbours; each of `next_hops` replaces its routes for one family.
 
-    `bypass`: past the queueing discipline. It saved at most 7 % a frame on a veth, and costs the queue in front of a
+    `bypass`: past the queueing discipline. It saves little, and costs the queue in front of a
     busy card, tc and nftables egress, and being seen by tcpdump on this host.
     """
 
