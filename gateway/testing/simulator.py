@@ -1,0 +1,147 @@
+"""The whole data path without a kernel: the Translator between two in-memory queues, on a virtual clock.
+
+Adds nothing to what the running gateway does with a packet. Whatever drivers the resources name, memory
+carries the packets; MTUs and addresses are the resources'. Everything random comes from the seed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from gateway import twin
+from gateway.nat.flow import Flow
+from gateway.resources import load
+from gateway.resources.build import build
+from gateway.wire import sides, vnet
+from gateway.wire.batch import FRAME_MAX, NO_OFFLOAD
+
+SIDES = {"inside": sides.INSIDE, "outside": sides.OUTSIDE}
+SECOND = 1_000_000_000
+TICK = SECOND // 10  # the running gateway's expiry timer
+TICK_BUDGET = 4096  # rows it visits each time
+STEPS_MAX = 256  # of one advance(): a longer way is gone in longer steps, each with the budget of those it skips
+
+Source = str | Path | Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The modules of one speed: compiled (or as installed), or the interpreted twins."""
+
+    batch: Any
+    ruleset: Any
+    translator: Any
+
+    @classmethod
+    def of(cls, pure: bool) -> Rooms:
+        names = ("wire.batch", "match.ruleset", "nat.translator")
+        return cls(*(twin.interpreted(name) if pure else import_module(f"gateway.{name}") for name in names))
+
+
+class Simulator:
+    """`resources`: anything `load()` takes; ResourceErrors when it is wrong. `pure`: the interpreted twins."""
+
+    def __init__(self, resources: Source, seed: int | bytes = 1, *, pure: bool = False) -> None:
+        self._rooms = Rooms.of(pure)
+        self._batch = self._rooms.batch.Batch()
+        self._translator = self._rooms.translator.Translator(self._ruleset(resources), seed)
+        self._emitted: dict[int, deque[tuple[bytes, bytes]]] = {side: deque() for side in SIDES.values()}
+        self._now = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the simulator's start."""
+        return self._now / SECOND
+
+    def inject(self, side: str, packet: bytes, offload: bytes | None = None) -> None:
+        """One IP packet arrives, with the virtio_net_hdr the link would have carried (default: all zero)."""
+        if offload is not None and len(offload) != vnet.HEADER:
+            raise ValueError(f"an offload header has {vnet.HEADER} bytes, not {len(offload)}")
+        self._translate(SIDES[side], [(packet, offload or NO_OFFLOAD)])
+
+    def inject_many(self, side: str, packets: Iterable[bytes]) -> None:
+        """Packets arrive in one read, or in as many as the batch size makes of them."""
+        frames = [(packet, NO_OFFLOAD) for packet in packets]
+        for first in range(0, len(frames), self._batch.capacity):
+            self._translate(SIDES[side], frames[first : first + self._batch.capacity])
+
+    @overload
+    def drain(self, side: str, offload: Literal[False] = False) -> list[bytes]: ...
+    @overload
+    def drain(self, side: str, offload: Literal[True]) -> list[tuple[bytes, bytes]]: ...
+    def drain(self, side: str, offload: bool = False) -> list[bytes] | list[tuple[bytes, bytes]]:
+        """What was emitted on that side since the last call; with `offload`, (virtio_net_hdr, packet)."""
+        queue = self._emitted[SIDES[side]]
+        frames = list(queue)
+        queue.clear()
+        return frames if offload else [packet for _, packet in frames]
+
+    def advance(self, seconds: float) -> None:
+        """Time passes, without traffic. Flows end when they would in the gateway."""
+        if seconds < 0:
+            raise ValueError("time does not go back")
+        for moment in self._moments(self._now + round(seconds * SECOND)):
+            skipped = max(1, -(-(moment - self._now) // TICK))
+            self._now = moment
+            self._translator.tick(moment, TICK_BUDGET * skipped)
+            self._collect()
+
+    def apply(self, resources: Source) -> None:
+        """Hot reload. ResourceErrors, and nothing changed, when the resources are wrong."""
+        self._translator.use(self._ruleset(resources))
+
+    def counters(self) -> dict[str, int]:
+        """Every verdict by name, zero ones too."""
+        counted: dict[str, int] = self._translator.counters()
+        return counted
+
+    def flows(self) -> list[Flow]:
+        return list(self._translator.flows(self._now))
+
+    def end_flow(self, flow: Flow | str) -> bool:
+        """Administrative end of one of flows(), or of a flow's id. False when it is no longer there."""
+        return bool(self._translator.end_flow(flow if isinstance(flow, str) else flow.id))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Sessions and exhaustion since the last call."""
+        return list(self._translator.events())
+
+    def explain(self, packet: bytes, side: str = "inside") -> dict[str, Any]:
+        """What would become of a packet and why; changes no state."""
+        explained: dict[str, Any] = self._translator.explain(packet, SIDES[side], self._now)
+        return explained
+
+    def _ruleset(self, resources: Source) -> Any:
+        built = build(load(resources))
+        return self._rooms.ruleset.Ruleset(built.sets, built.settings)  # of the translator's own twin
+
+    def _translate(self, side: int, frames: list[tuple[bytes, bytes]]) -> None:
+        batch = self._batch
+        batch.clear()
+        for packet, offload in frames:
+            batch.append(packet[:FRAME_MAX], offload)  # a link reads no more of a frame
+        self._translator.translate(batch, side, self._now)
+        for index in range(batch.count):
+            if batch.out[index] != sides.NOWHERE:
+                self._emitted[batch.out[index]].append((batch.offload(index), batch.packet(index)))
+        self._collect()
+
+    def _collect(self) -> None:
+        for side, offload, packet in self._translator.outbox:
+            self._emitted[side].append((offload, packet))
+        self._translator.outbox.clear()
+
+    def _moments(self, end: int) -> Iterator[int]:
+        """The times at which to run expiry: every tick, or some of them and those at which a flow ends."""
+        ticks = range(self._now - self._now % TICK + TICK, end, TICK)
+        if len(ticks) <= STEPS_MAX:
+            return iter([*ticks, end])
+        ends = {self._now + round(flow.expires_in * SECOND) for flow in self._translator.flows(self._now)}
+        due = sorted({moment - moment % TICK + TICK for moment in ends if moment < end - TICK})
+        chosen = {*ticks[:: -(-len(ticks) // STEPS_MAX)], *due[:: -(-len(due) // STEPS_MAX) or 1]}
+        return iter([*sorted(chosen), end])
