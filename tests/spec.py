@@ -28,7 +28,7 @@ class Pool:
         return ip_address(address) in ip_network(self.cidr)  # false for the other family
 
 
-Key = tuple[str, str, int, str, int]
+Key = tuple[str, str, int, str, int]  # protocol, internal address and port, remote ones; an echo's remote port is 0
 
 
 @dataclass
@@ -41,6 +41,7 @@ class Flow:
     dead_from: float = 0.0  # of any refresh the configuration could allow
     fins: set[str] = field(default_factory=set)
     phase: str = "opening"
+    inward: bool = False  # begun by the remote host
 
     @property
     def outer(self) -> Key:
@@ -61,8 +62,12 @@ class Spec:
 
     def outbound(self, packet: Seen, emitted: Seen | None, now: float) -> None:
         """An internal host sent `packet`; `emitted` is what left on the outside, None for nothing."""
-        key = (packet.protocol, packet.source, packet.source_port, packet.destination, packet.destination_port)
+        key = (packet.protocol, packet.source, packet.source_port, packet.destination, self._remote(packet, False))
         flow = self._live(key, now)
+        as_before = emitted is not None and flow is not None and emitted[2:4] == flow.external
+        if flow is not None and now >= flow.sure_until and not as_before:
+            del self.flows[key]  # it may have ended, and so it has
+            flow = None
         if flow is None:
             if not self._opens(packet) or self._confined(packet):
                 assert emitted is None, f"a packet that opens nothing passed: {packet}"
@@ -70,26 +75,27 @@ class Spec:
                 self._explain_refusal(key, now)
             else:
                 flow = self.flows[key] = Flow(key, self._legal(key, emitted, now))
-        elif emitted is None:
-            assert now > flow.sure_until, f"{packet} of live flow {flow} was dropped"
-            del self.flows[key]
-            return
+        else:
+            assert emitted is not None, f"{packet} of live flow {flow} was dropped"
         if flow is not None and emitted is not None:
             assert (emitted.source, emitted.source_port) == flow.external, f"{flow} left as {emitted}"
-            assert (emitted.destination, emitted.destination_port) == key[3:], "the destination was changed"
+            assert (emitted.destination, self._remote(emitted, False)) == key[3:], "the destination was changed"
             self._refresh(flow, packet, now, outbound=True)
 
     def inbound(self, packet: Seen, emitted: Seen | None, now: float) -> None:
         """A remote host sent `packet` to the outside; `emitted` is what reached the inside."""
-        outer = (packet.protocol, packet.destination, packet.destination_port, packet.source, packet.source_port)
+        external = (packet.destination, packet.destination_port)
+        outer = (packet.protocol, *external, packet.source, self._remote(packet, True))
         known = [flow for flow in self.flows.values() if flow.outer == outer and now <= flow.dead_from + GRACE]
         flow = known[0] if known else None
         if emitted is None:
-            assert flow is None or now > flow.sure_until, f"a reply to live flow {flow} was dropped"
+            assert flow is None or now >= flow.sure_until, f"a reply to live flow {flow} was dropped"
             return
+        if flow is None and self._reachable(packet):
+            flow = self.flows[outer] = Flow(outer, external, inward=True)
         assert flow is not None, f"unsolicited {packet} reached the inside as {emitted}"
         assert (emitted.destination, emitted.destination_port) == flow.key[1:3], f"{flow} reversed to {emitted}"
-        assert (emitted.source, emitted.source_port) == flow.key[3:], "the remote was changed"
+        assert (emitted.source, self._remote(emitted, True)) == flow.key[3:], "the remote was changed"
         self._refresh(flow, packet, now, outbound=False)
 
     def end(self, key: Key) -> None:
@@ -97,7 +103,7 @@ class Spec:
 
     def live(self, now: float) -> tuple[set[Key], set[Key]]:
         """Flows that must be in the table, and those that may be."""
-        sure = {key for key, flow in self.flows.items() if now <= flow.sure_until}
+        sure = {key for key, flow in self.flows.items() if now < flow.sure_until}
         return sure, {key for key, flow in self.flows.items() if now <= flow.dead_from + GRACE}
 
     def _live(self, key: Key, now: float) -> Flow | None:
@@ -111,6 +117,16 @@ class Spec:
         if packet.protocol == "tcp":
             return packet.flags & (SYN | ACK | RST | FIN) == SYN
         return packet.protocol == "udp" or packet.icmp in ((8, 0), (128, 0))
+
+    def _remote(self, packet: Seen, inbound: bool) -> int:
+        if packet.protocol == "icmp":
+            return 0
+        return packet.source_port if inbound else packet.destination_port
+
+    def _reachable(self, packet: Seen) -> bool:
+        """From outside: an address of a pool, if traffic between the two is not translated."""
+        known = any(packet.destination in pool for pool in self.pools)
+        return known and not self.translated(packet.destination, packet.source) and self._opens(packet)
 
     def _confined(self, packet: Seen) -> bool:
         """Unique local addresses do not leave untranslated (RFC 4193 section 4.3)."""
@@ -140,12 +156,12 @@ class Spec:
         if key[0] == "tcp":
             return None
         return next((flow.external for flow in self.flows.values() if flow.key[:3] == key[:3]
-                     and flow.external[0] in self.egress and now <= flow.sure_until), None)
+                     and flow.external[0] in self.egress and now < flow.sure_until), None)
 
     def _free(self, key: Key, address: str, now: float, sure: bool) -> set[int]:
         """Ports that are not taken by flows that are surely alive; with sure=False, that are surely free."""
         def holds(flow: Flow) -> bool:
-            alive = now <= flow.sure_until if sure else now <= flow.dead_from + GRACE
+            alive = now < flow.sure_until if sure else now <= flow.dead_from + GRACE
             same = flow.key[0] == key[0] and flow.external[0] == address and alive
             return same and (key[0] != "tcp" or flow.key[3:] == key[3:])
         taken = {flow.external[1] for flow in self.flows.values() if holds(flow)}

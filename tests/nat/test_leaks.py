@@ -118,7 +118,8 @@ def test_fragments_leave_translated_or_not_at_all(family):
 @pytest.mark.parametrize("family", [4, 6])
 def test_without_an_egress_address_of_the_family_nothing_leaves(family):
     host, remote, _ = HOSTS[family]
-    sim = Simulator(world(addresses=[EGRESS[10 - family][0]]))
+    outside = {"driver": "memory", "addresses": []}  # nor one to masquerade as
+    sim = Simulator(world(outside=outside, addresses=[EGRESS[10 - family][0]]))
     sim.inject("inside", build.udp_datagram(host, 40000, remote, 53))
     assert sim.drain("outside") == [] and sim.counters()["drop_no_egress_address"] == 1
 

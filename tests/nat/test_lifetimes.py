@@ -1,12 +1,14 @@
 """How long flows live: RFC 4787 REQ-5 and 6, RFC 5382 REQ-5, RFC 5508 REQ-1, RFC 7857 section 2."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.testing import Simulator
 from gateway.testing.strategies import Endpoint, FlowTuple, Step, packet
 from gateway.wire import build
 from tests.seen import seen
-from tests.worlds import A4, E4, HOSTS, S4, back, out, refused, world
+from tests.worlds import A4, E4, FIRST, HOSTS, S4, back, between, out, refused, world
 
 ENDS = FlowTuple("tcp", Endpoint(A4, 40000), Endpoint(S4, 80))
 
@@ -27,6 +29,19 @@ def connected(**spec) -> Simulator:
 
 def datagram(side: str) -> bytes:
     return build.udp_datagram(A4, 40000, S4, 53) if side == "inside" else build.udp_datagram(S4, 53, E4, 40000)
+
+
+@given(st.floats(0, 0.1), st.sampled_from([("udp", 300), ("icmp", 60), ("tcp", 240)]))
+def test_no_timer_runs_out_early_or_more_than_a_little_late(begun, timer):
+    """Whatever moment a flow begins at, between two ticks of the table's clock."""
+    protocol, lifetime = timer
+    sim = Simulator(world())
+    sim.advance(begun)
+    out(sim, packet(between(protocol, A4, S4), Step("inside", FIRST[protocol], 1)))
+    sim.advance(lifetime - 0.0005)
+    assert len(sim.flows()) == 1
+    sim.advance(0.05)
+    assert sim.flows() == []
 
 
 @pytest.mark.parametrize("idle", [119.0, 299.0])

@@ -77,6 +77,15 @@ class Machine(RuleBasedStateMachine):
         seen_from_there = internal if side == "inside" else Endpoint(*flow.external)
         self.send(side, packet(FlowTuple(protocol, seen_from_there, remote), step))
 
+    def key(self, listed) -> tuple:
+        """A listed flow's key in the oracle."""
+        source, port, remote, service = listed.original
+        if not any(source in hosts for hosts in HOSTS.values()):  # begun by the remote host
+            source, port, remote, service = remote, service, source, port
+        if listed.protocol in ("icmp", "icmpv6"):
+            return ("icmp", source, port, remote, 0)
+        return (listed.protocol, source, port, remote, service)
+
     def some(self, index: int, *protocols: str) -> Flow | None:
         known = [flow for flow in self.spec.flows.values() if not protocols or flow.key[0] in protocols]
         return known[index % len(known)] if known else None
@@ -85,7 +94,7 @@ class Machine(RuleBasedStateMachine):
           port=st.sampled_from([40000, 40001, 40002, 5000, 80]), service=st.sampled_from([53, 443]))
     def open(self, family, protocol, host, port, remote, service):
         internal = Endpoint(HOSTS[family][host], port)
-        there = Endpoint(REMOTES[family][remote], port if protocol == "icmp" else service)
+        there = Endpoint(REMOTES[family][remote], 0 if protocol == "icmp" else service)
         key = (protocol, *internal, *there)
         if protocol == "tcp" and self.spec._live(key, self.sim.now):
             return  # a SYN within a connection: not a beginning
@@ -94,10 +103,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 50))
     def complete_the_handshake(self, index):
-        waiting = [flow for flow in self.spec.flows.values() if flow.key[0] == "tcp" and flow.phase == "opening"]
-        if waiting:
+        opening = [flow for flow in self.spec.flows.values() if flow.key[0] == "tcp" and flow.phase == "opening"]
+        if waiting := [flow for flow in opening if not flow.inward]:
             flow = waiting[index % len(waiting)]
-            if self.sim.now <= flow.sure_until:
+            if self.sim.now < flow.sure_until:
                 self.talk(flow, "outside", "accept")
                 self.talk(flow, "inside", "ack")
 
@@ -116,21 +125,21 @@ class Machine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 50), order=st.permutations(["inside", "outside"]), half=st.booleans())
     def close(self, index, order, half):
         flow = self.some(index, "tcp")
-        if flow and flow.phase == "established" and not flow.fins and self.sim.now <= flow.sure_until:
+        if flow and flow.phase == "established" and not flow.fins and self.sim.now < flow.sure_until:
             for side in order[: 1 if half else 2]:
                 self.talk(flow, side, "close")
 
     @rule(index=st.integers(0, 50), side=st.sampled_from(["inside", "outside"]))
     def reset(self, index, side):
         flow = self.some(index, "tcp")
-        if flow and flow.phase == "established" and not flow.fins and self.sim.now <= flow.sure_until:
+        if flow and flow.phase == "established" and not flow.fins and self.sim.now < flow.sure_until:
             self.talk(flow, side, "reset")
 
     @rule(protocol=PROTOCOLS, family=FAMILIES, kind=st.booleans(),
           port=st.integers(39999, 40004), remote=st.integers(0, 2), service=st.sampled_from([53, 443, 7]))
     def unsolicited(self, protocol, family, kind, port, remote, service):
         """From anywhere to the egress address; sometimes it happens to be a reply."""
-        there = Endpoint(REMOTES[family][remote], port if protocol == "icmp" else service)
+        there = Endpoint(REMOTES[family][remote], 0 if protocol == "icmp" else service)
         outer = (protocol, self.egress[0] if family == 4 else self.egress[len(self.egress) // 2], port, *there)
         if protocol == "tcp" and any(flow.outer == outer for flow in self.spec.flows.values()):
             return
@@ -157,11 +166,11 @@ class Machine(RuleBasedStateMachine):
         listed = self.sim.flows()
         chosen = listed[index % len(listed)]
         assert self.sim.end_flow(chosen)
-        self.spec.end((chosen.protocol.replace("icmpv6", "icmp"), *chosen.original))
+        self.spec.end(self.key(chosen))
 
     @invariant()
     def the_table_holds_what_the_oracle_holds(self):
-        listed = [(flow.protocol.replace("icmpv6", "icmp"), *flow.original) for flow in self.sim.flows()]
+        listed = [self.key(flow) for flow in self.sim.flows()]
         sure, maybe = self.spec.live(self.sim.now)
         assert len(set(listed)) == len(listed), "a flow stands twice"
         assert sure <= set(listed) <= maybe, f"missing {sure - set(listed)}, too many {set(listed) - maybe}"
