@@ -45,6 +45,7 @@ class Machine(RuleBasedStateMachine):
         self.believe(True)
         self.sequences: dict[tuple, list[int]] = {}
         self.injected = 0
+        self.knocks: list[bytes] = []
 
     def resources(self, nat: bool) -> list[dict]:
         return [gateway(addresses=self.egress, nat={"portRange": f"{PORTS[0]}-{PORTS[1]}"}), *pools(nat)]
@@ -144,7 +145,8 @@ class Machine(RuleBasedStateMachine):
         if protocol == "tcp" and any(flow.outer == outer for flow in self.spec.flows.values()):
             return
         step = Step("outside", {"tcp": "open" if kind else "data", "udp": "data", "icmp": "reply"}[protocol], 1, 1)
-        self.send("outside", packet(FlowTuple(protocol, Endpoint(*outer[1:3]), there), step))
+        self.knocks.append(packet(FlowTuple(protocol, Endpoint(*outer[1:3]), there), step))
+        self.send("outside", self.knocks[-1])
 
     @rule(family=FAMILIES, kind=st.sampled_from(["ack", "data", "close", "reset", "accept"]), host=st.integers(0, 2))
     def midstream(self, family, kind, host):
@@ -153,7 +155,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 1, 30, 59, 61, 121, 239, 241, 301, 7000, 7441]))
     def wait(self, seconds):
+        """In time a remote host is told that its SYN came for nobody (RFC 5382 REQ-4)."""
         self.sim.advance(seconds)
+        assert self.sim.drain("inside") == []
+        assert all(is_error(one) and quoted(one) in self.knocks for one in self.sim.drain("outside"))
 
     @rule(nat=st.booleans())
     def switch_the_pools(self, nat):
