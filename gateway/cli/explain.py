@@ -54,18 +54,13 @@ def explain(
 
 
 def offline(sources: Sequence[str], packet: bytes, side: int) -> dict[str, Any]:
-    """A translator of the resources' own, without links and without flows."""
-    from ..nat.translator import Translator
-    from ..resources.build import build
     from ..resources.errors import ResourceErrors
-    from ..runtime.reload import read
+    from ..runtime.offline import explain
 
     try:
-        ruleset = build(read(sources))
+        return explain(sources, packet, side)
     except ResourceErrors as errors:
         out.refuse(errors)
-    answer: dict[str, Any] = Translator(ruleset, 0).explain(packet, side, 0)
-    return answer
 
 
 def ask(socket: Path | None, question: dict[str, str]) -> dict[str, Any]:

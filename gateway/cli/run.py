@@ -42,21 +42,16 @@ def run(
     log_format: LogForm = Log,
 ) -> None:
     sources = out.sources(files)
-    from ..host import HostError
-    from ..links import LinkError
     from ..resources.errors import ResourceErrors
     from ..runtime import log
     from ..runtime import run as runtime
-    from ..runtime.sockets import SocketError
 
     log.start(log_format.value)
     try:
         failure = runtime.run(sources, socket, events)
     except ResourceErrors as errors:
         out.refuse(errors)
-    except (SocketError, LinkError, HostError) as error:
-        out.stop(f"cannot start: {error}", out.NO_GATEWAY)
-    except OSError as error:
+    except runtime.CANNOT_START as error:
         out.stop(f"cannot start: {error}", out.NO_GATEWAY)
     if failure:
         out.stop(failure, 1)

@@ -11,16 +11,20 @@ from typing import Any
 
 import uvloop
 
+from ..host import HostError
+from ..links import LinkError
 from . import control, log
 from .gateway import Gateway
 from .reload import Reloader, read
-from .sockets import Claim, claim, default_path
+from .sockets import Claim, SocketError, claim, default_path
+
+CANNOT_START = (SocketError, LinkError, HostError, OSError)  # raised by `run` before anything has stayed changed
 
 
 def run(sources: Sequence[str], socket: Path | None = None, events: Path | None = None) -> str | None:
     """Run until SIGINT or SIGTERM; returns why it failed after it had started, or None.
 
-    Raises ResourceErrors, SocketError, LinkError or HostError when it cannot start; nothing stays changed.
+    Raises ResourceErrors or one of CANNOT_START when it cannot start; nothing stays changed.
     """
     resources = read(sources)
     gateway = Gateway(resources, events=events)
