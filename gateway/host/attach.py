@@ -45,6 +45,8 @@ class Attached:
         if seen != self._seen:
             self._seen = seen
             self._install()
+        if self.plan.outside_driver == "packet" and self.plan.inside_driver != "memory":
+            egress.answer_still(self._changes, self.plan, set(self.plan.egress_addresses) - self.shared)
         return bound
 
     def update(self, plan: Plan) -> None:

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from . import nftables
-from .changes import Changes, read_setting
+from .changes import NTF_PROXY, Changes, index, read_setting
 from .interfaces import Interface
 from .nftables import ACCEPT, DROP, Chain, Rule
-from .plan import Plan
+from .plan import HostError, Plan
 from .ports import Range, without
 
 TCP, UDP = 6, 17
@@ -43,6 +45,14 @@ def answer(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None:
         for name in ("all", plan.outside_interface):
             if read_setting(f"ipv6/conf/{name}/proxy_ndp") is not None:
                 changes.setting(f"ipv6/conf/{name}/proxy_ndp", 1)
+
+
+def answer_still(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None:
+    """The kernel forgets whom to answer for when the interface goes down; say it again, which is no harm otherwise."""
+    with suppress(OSError, NetlinkError, HostError):
+        there = index(changes.kernel, plan.outside_interface)
+        for text in dedicated:
+            changes.kernel.neigh("add", ifindex=there, dst=text, flags=NTF_PROXY)
 
 
 def outside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: Iterable[Range]) -> Chain:

@@ -32,6 +32,10 @@ def mac(name: str) -> tuple[int, bytes]:
     return struct.unpack_from("H", answer, 16)[0], answer[18:24]
 
 
+def is_up(name: str) -> bool:
+    return bool(struct.unpack_from("H", _ioctl(SIOCGIFFLAGS, name), 16)[0] & 1)
+
+
 def queue_drops(name: str) -> int:
     """Frames the kernel dropped because nobody read the device fast enough."""
     with open("/proc/thread-self/net/dev") as lines:

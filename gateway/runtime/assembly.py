@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -109,6 +109,7 @@ class Opened:
 
     links: list[Link] = field(default_factory=list)
     watchers: list[Watcher] = field(default_factory=list)
+    tuns: set[int] = field(default_factory=set)  # descriptors
     timers: list[Callable[[], None]] = field(default_factory=list)  # to be called a few times a second
 
     @property
@@ -129,6 +130,7 @@ class Opened:
             from ..links.tun import TunLink
 
             self.links.append(TunLink(name, side.mtu))
+            self.tuns.add(self.links[-1].fileno())
         else:
             self.open_packet(name, [str(one) for one in getattr(side, "next_hop", ())])
 
@@ -158,6 +160,15 @@ def open_links(resources: Resources) -> Opened:
         opened.close()
         raise
     return opened
+
+
+def mtu_notes(resources: Resources, links: tuple[Link, Link]) -> Iterator[str]:
+    """What the resources say is what senders are told; an interface that carries less drops the difference."""
+    spec = resources.gateway.spec
+    for name, side, link in (("inside", spec.inside, links[0]), ("outside", spec.outside, links[1])):
+        if link.mtu < side.mtu:
+            yield (f"{link.name} has an MTU of {link.mtu}, less than spec.{name}.mtu, {side.mtu}: larger packets get "
+                   f"lost there; write mtu: {link.mtu}")
 
 
 def port_counts(settings: Settings) -> dict[str, int]:

@@ -13,8 +13,9 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .. import __version__
+from ..links.device import is_up
 from ..match.settings import SECOND
 from ..nat.translator import Translator
 from ..wire import sides
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 
 TICK = 0.1  # seconds between two looks for expired flows
 TICK_BUDGET = 4096  # rows a look visits
-LISTENING_EVERY = 5.0  # seconds between two looks at the host's own ports
+LINKS_EVERY = 1.0  # seconds between two looks whether the interfaces are still there
+HOST_EVERY = 5.0  # seconds between two looks at the host's own ports and addresses
 SIDES = ("inside", "outside")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,7 +86,7 @@ class Gateway:
         self.attached = await self.on_host(host.attach, assembly.plan_of(resources, self.facts))
         self.facts = await self.on_host(self.facts.attached, self.attached)
         self.rules.ruleset = self.facts.rules(resources)
-        for note in self.attached.notes:
+        for note in (*self.attached.notes, *assembly.mtu_notes(resources, self.opened.both)):
             log.event("note", text=note)
 
     async def on_host(self, work: Callable[P, T], *values: P.args, **options: P.kwargs) -> T:
@@ -97,7 +100,8 @@ class Gateway:
                 loop.add_reader(link.fileno(), self.on_readable, side)
         for watcher in self.opened.watchers:
             loop.add_reader(watcher.fileno(), watcher.on_readable)
-        self.tasks = [loop.create_task(self.keep_time()), loop.create_task(self.watch_ports())]
+        self.indexes = [socket.if_nametoindex(link.name) if link.fileno() >= 0 else 0 for link in self.opened.links]
+        self.tasks = [loop.create_task(work()) for work in (self.keep_time, self.watch_links, self.watch_host)]
 
     def on_readable(self, side: int) -> None:
         """A link that fails for good ends the gateway: a host that cannot translate must not stay attached."""
@@ -131,20 +135,57 @@ class Gateway:
     def collect_events(self) -> None:
         self.records.add(self.translator.events())
 
-    async def watch_ports(self) -> None:
-        """Ports that the host begins to listen on are not allocated from then on, on addresses it shares."""
-        if self.attached is None or not self.attached.shared:
-            return
+    async def watch_links(self) -> None:
+        """An interface that is gone, or a TUN that was taken down (its routes went with it), ends the gateway."""
         while True:
-            await asyncio.sleep(LISTENING_EVERY)
-            listening = await self.on_host(self.attached.refresh)
-            if listening != self.facts.listening:
-                self.facts = replace(self.facts, listening=listening)
-                resources = self.rules.resources
-                ruleset = await asyncio.to_thread(self.facts.rules, resources)
-                if resources is self.rules.resources:  # else a reload came meanwhile, and knew of these ports
-                    self.rules.ruleset = ruleset
-                    self.translator.use(ruleset)
+            await asyncio.sleep(LINKS_EVERY)
+            for why in self.lost_links():
+                return self.fail(why)
+            self.read_again()
+
+    def read_again(self) -> None:
+        """libuv stops looking at a descriptor that had an error, such as ENETDOWN while its interface was down."""
+        loop = asyncio.get_running_loop()
+        for side, link in enumerate(self.opened.links):
+            if link.fileno() >= 0:
+                loop.remove_reader(link.fileno())
+                self.on_readable(side)  # takes the error
+                loop.add_reader(link.fileno(), self.on_readable, side)
+
+    def lost_links(self) -> Iterator[str]:
+        for link, known in zip(self.opened.links, self.indexes, strict=True):
+            if link.fileno() < 0:
+                continue
+            try:
+                same = socket.if_nametoindex(link.name) == known
+            except OSError:
+                same = False
+            if not same:
+                yield f"the interface {link.name} is gone"
+            elif link.fileno() in self.opened.tuns and not is_up(link.name):
+                yield f"the TUN device {link.name} was taken down, and the routes into it are gone"
+
+    async def watch_host(self) -> None:
+        """Ports that the host begins to listen on are not allocated from then on, on addresses it shares."""
+        attached = self.attached
+        while attached is not None:
+            await asyncio.sleep(HOST_EVERY)
+            try:
+                listening = await self.on_host(attached.refresh)
+            except Exception as error:
+                self.limiter.event("host_not_read", logging.ERROR, error=repr(error))
+                continue
+            if attached.shared and listening != self.facts.listening:
+                await self.avoid(listening)
+
+    async def avoid(self, listening: Mapping[str, frozenset[int]]) -> None:
+        """Rules that know of the ports the host listens on now."""
+        self.facts = replace(self.facts, listening=listening)
+        resources = self.rules.resources
+        ruleset = await asyncio.to_thread(self.facts.rules, resources)
+        if resources is self.rules.resources:  # else a reload came meanwhile, and knew of these ports
+            self.rules.ruleset = ruleset
+            self.translator.use(ruleset)
 
     async def use(self, resources: Resources, ruleset: Ruleset) -> None:
         """Swap the rules between two batches. What either set captures is captured meanwhile."""

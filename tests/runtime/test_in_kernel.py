@@ -165,6 +165,36 @@ def test_without_permission_it_is_status_3_and_says_what_is_missing(world):
     assert "permission" in world.log and "Traceback" not in world.log
 
 
+@pytest.mark.parametrize("command", ["ip link del gw-inside", "ip link set gw-inside down"])
+def test_a_tun_that_is_taken_away_ends_the_gateway_and_nothing_leaves_raw(world, command):
+    before = world.state()
+    gateway = world.start()
+    assert world.ask() == EGRESS
+    world.seen.clear()
+    world.node.run(command)
+    assert world.ask(seconds=0.5) is None
+    assert gateway.wait(20) == 1 and "gw-inside" in world.log.splitlines()[-1]
+    assert world.seen == [] and world.state() == before
+
+
+def test_an_outside_interface_that_was_down_is_used_again(world):
+    world.start()
+    assert world.ask() == EGRESS
+    world.node.run("ip link set eth0 down")
+    assert world.ask(seconds=0.3) is None
+    world.node.run("ip link set eth0 up")
+    deadline = time.monotonic() + 15
+    while (answer := world.ask()) is None and time.monotonic() < deadline:
+        pass
+    assert answer == EGRESS
+
+
+def test_a_smaller_mtu_than_the_resources_say_is_told(world):
+    world.node.run("ip link set eth0 mtu 1400")
+    world.start()
+    assert "eth0 has an MTU of 1400" in world.log and "write mtu: 1400" in world.log
+
+
 def test_signals_during_the_start_leave_nothing(world):
     before = world.state()
     for delay in (0.25, 0.35, 0.45):
