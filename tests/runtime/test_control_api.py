@@ -66,7 +66,7 @@ def test_a_flow_can_be_ended_once(live):
         gateway.open(2)
         first, second = await api.get("/v1/flows")
         assert await api.ask("DELETE", f"/v1/flows/{first['id']}") == (200, {"ended": first["id"]})
-        assert await api.get("/v1/flows") == [second]
+        assert [flow["id"] for flow in await api.get("/v1/flows")] == [second["id"]]
         status, answer = await api.ask("DELETE", f"/v1/flows/{first['id']}")
         assert status == 404 and first["id"] in answer["error"]
     live(story)
