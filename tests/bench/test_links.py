@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,8 @@ KINDS: list[type[DataPath]] = [Forwarding, Masquerade, Gateway, Null]
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.key)
 def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     compile.ensure()
-    if request.param in (Masquerade, Null) and not links.have("nft"):
+    if request.param is Masquerade and not links.have("nft"):
         pytest.skip("nft is missing")
-    if request.param in (Gateway, Null) and find_spec("gateway.runtime") is None:
-        pytest.skip("there is no runtime yet")
     if not links.have("ping"):
         pytest.skip("ping is missing")
     with request.param() as up:
