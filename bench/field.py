@@ -27,7 +27,7 @@ SERVICE, SERVICES = "203.0.113.0", 16  # addresses the server answers on
 SINK = "203.0.113.129"  # what comes for it is counted on the interface and thrown away
 SINK_MANY = "203.0.113.130"  # the same; the kernel's NAT uses all EGRESS addresses towards it
 SINK_PORT = 9
-ETH_P_IP = 0x0800
+ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 
 
 class Field:
@@ -103,8 +103,8 @@ class Sampler:
 
     def __init__(self, namespace: Namespace) -> None:
         with namespace.enter():
-            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
-        self.socket.bind(("eth0", ETH_P_IP))
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        self.socket.bind(("eth0", ETH_P_ALL))  # ETH_P_IP would come after the ingress drop
 
     def sources(self, protocol: int, seconds: float, enough: int = 200) -> set[str]:
         """The sources of up to `enough` packets of an IP protocol that the server received. Closes the sampler."""
@@ -117,6 +117,6 @@ class Sampler:
                     packet, where = self.socket.recvfrom(64)
                 except TimeoutError:
                     break
-                if where[2] != socket.PACKET_OUTGOING and packet[9] == protocol:
+                if where[1] == ETH_P_IP and where[2] != socket.PACKET_OUTGOING and packet[9] == protocol:
                     found.append(socket.inet_ntoa(struct.unpack_from("4s", packet, 12)[0]))
         return set(found)

@@ -23,7 +23,7 @@ READY = 20  # seconds until a data path must pass a ping
 RESOURCES = """\
 apiVersion: gateway/v1
 kind: Gateway
-metadata: {name: bench}
+metadata: {name: %s}
 spec:
   inside: {driver: tun, interface: gw-inside, mtu: 1500}
   outside: {driver: packet, interface: uplink, mtu: 1500}
@@ -145,7 +145,7 @@ class UserSpace(DataPath):
 
     def arguments(self) -> list[str]:
         path = Path(self.folder.name) / "gateway.yaml"
-        path.write_text(RESOURCES % (", ".join(field.EGRESS), field.POOL))
+        path.write_text(RESOURCES % (self.field.gateway.name, ", ".join(field.EGRESS), field.POOL))
         return ["-f", str(path)]
 
     def start(self) -> None:
