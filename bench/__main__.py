@@ -37,6 +37,7 @@ def install() -> None:
 
 def main() -> int:
     arguments = parse()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was set up is taken down
     if arguments.install:
         install()
@@ -57,7 +58,7 @@ def main() -> int:
     if arguments.json is not None:
         text = json.dumps(results.as_json(), indent=1, ensure_ascii=False)
         print(text) if str(arguments.json) == "-" else arguments.json.write_text(text + "\n")
-    return 0
+    return 1 if results.failed else 0
 
 
 if __name__ == "__main__":

@@ -55,12 +55,14 @@ class Actor:
         self._read()
 
     def _read(self) -> str:
+        assert self.process.stdout is not None
         line: str = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"an end of the measurement failed, status {self.process.wait()}")
         return line
 
     def go(self) -> None:
+        assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 

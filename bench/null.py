@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from bench.pass_on import PassOn
 from gateway.runtime import gateway as room
 
-from bench.pass_on import PassOn
-
 if __name__ == "__main__":
-    room.Translator = lambda ruleset, seed: PassOn()  # type: ignore[assignment,misc]
+    setattr(room, "Translator", lambda ruleset, seed: PassOn())  # noqa: B010, it is not of the same type
     sys.argv = ["gateway", "run", *sys.argv[1:]]
     from gateway.cli import main
 

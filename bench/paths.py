@@ -171,10 +171,6 @@ class UserSpace(DataPath):
         self.await_ping()
 
     def through(self) -> bool:
-        """Whether traffic takes this data path, and not the kernel's beside it."""
-        return True
-
-    def through(self) -> bool:
         return field.counters(self.field.gateway, "gw-inside")[9] > 0
 
     def check(self) -> None:

@@ -39,7 +39,8 @@ def table(title: str, rows: dict[str, Row]) -> Table:
     for peer in peers:
         out.add_column(PEERS[peer], justify="right")
     for name, row in rows.items():
-        out.add_row(name, row.unit, *(cell(row, path) for path in paths), *(ratio(row, peer) for peer in peers))
+        unit = f"{row.unit}, less is better" if row.fewer_is_better else row.unit
+        out.add_row(name, unit, *(cell(row, path) for path in paths), *(ratio(row, peer) for peer in peers))
     return out
 
 

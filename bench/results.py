@@ -29,11 +29,13 @@ class Row:
 
 @dataclass
 class Results:
-    """sections: title -> row name -> Row.  notes: what was left out, and why."""
+    """sections: title -> row name -> Row.  notes: what was left out, and why.
+    failed: something went wrong; an aim that does not hold is no failure."""
 
     machine: dict[str, str]
     sections: dict[str, dict[str, Row]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failed: bool = False
 
     def add(self, section: str, row: str, unit: str, path: str, value: float, fewer_is_better: bool = False) -> None:
         rows = self.sections.setdefault(section, {})
@@ -45,6 +47,11 @@ class Results:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+    def fail(self, text: str) -> None:
+        """A figure is missing that should be there."""
+        self.note(text)
+        self.failed = True
 
     def as_json(self) -> dict[str, Any]:
         return {
