@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -32,14 +33,16 @@ def compiled() -> bool:
 
 def ensure() -> None:
     """Compile if anything changed. In a process of its own, since Cython changes how this one compiles."""
-    if compiled():
-        return
-    print("compiling the benchmarks' own senders", file=sys.stderr)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GATEWAY_PURE": "0"}
-    subprocess.run([sys.executable, "-m", "bench.compile"], cwd=ROOT, env=environment, check=True)
-    importlib.invalidate_caches()
     STAMP.parent.mkdir(exist_ok=True)
-    STAMP.write_text(fingerprint())
+    with STAMP.with_suffix(".lock").open("w") as lock:  # tests may run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if compiled():
+            return
+        print("compiling the benchmarks' own senders", file=sys.stderr)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "GATEWAY_PURE": "0"}
+        subprocess.run([sys.executable, "-m", "bench.compile"], cwd=ROOT, env=environment, check=True)
+        importlib.invalidate_caches()
+        STAMP.write_text(fingerprint())
 
 
 def build() -> None:
