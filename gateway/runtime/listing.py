@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .question import QuestionError, endpoint
@@ -19,7 +19,7 @@ from .question import QuestionError, endpoint
 if TYPE_CHECKING:
     from ..nat.flow import Flow
 
-FLOWS_A_STEP = 128  # about 1 ms of Python
+STEP = 0.001  # seconds of Python before the loop has its turn
 Network = IPv4Network | IPv6Network
 
 
@@ -88,10 +88,16 @@ def as_json(flow: Flow) -> dict[str, Any]:
 
 
 async def steps(flows: Iterator[Flow]) -> AsyncIterator[list[Flow]]:
-    """The flows, a bounded number at a time; the loop runs in between. The table may change meanwhile."""
-    while step := list(islice(flows, FLOWS_A_STEP)):
+    """The flows, as many at a time as STEP allows; the loop runs in between. The table may change meanwhile."""
+    step, end = [], monotonic() + STEP
+    for flow in flows:
+        step.append(flow)
+        if monotonic() >= end:
+            yield step
+            await asyncio.sleep(0)
+            step, end = [], monotonic() + STEP
+    if step:
         yield step
-        await asyncio.sleep(0)
 
 
 async def matching(flows: Iterator[Flow], asked: FlowFilter) -> AsyncIterator[list[Flow]]:
