@@ -204,7 +204,7 @@ def test_entries_name_the_last_row_of_the_largest_table() -> None:
 
 MEASURE = """
 import resource, sys
-from nat.table_flows import TABLE, Flow, opened, v4
+from tests.nat.table_flows import TABLE, Flow, opened, v4
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 capacity, mapped = int(sys.argv[1]), bool(int(sys.argv[2]))
