@@ -94,5 +94,6 @@ class Settings:
     mss_clamp: int = Clamp.AUTO
     inbound_refresh: bool = False
     outside_filtered: bool = False  # FelixConfiguration.iptablesNATOutgoingInterfaceFilter excludes the outside
+    records_remote: bool = False  # whether events name remote endpoints (RFC 6888 section 4 would rather not)
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)

@@ -25,6 +25,8 @@ CODES = {
                                      (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
     Verdict.DROP_UNSOLICITED_SYN: ((icmp.UNREACHABLE, icmp.PORT_UNREACHABLE),
                                    (icmp.UNREACHABLE6, icmp.PORT_UNREACHABLE6)),
+    Verdict.REJECT_SOURCE_LIMIT: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
+                                  (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
     Verdict.REJECT_TABLE_FULL: ((icmp.UNREACHABLE, icmp.HOST_UNREACHABLE),
                                 (icmp.UNREACHABLE6, icmp.ADDRESS_UNREACHABLE6)),
 }

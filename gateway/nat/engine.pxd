@@ -1,12 +1,14 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from gateway.nat cimport row, state
+from gateway.nat cimport record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
 from gateway.nat.opener cimport Opener
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
+from gateway.nat.records cimport Records
+from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
 from gateway.nat.tcp cimport Tracker
 from gateway.wire cimport bits, fault, kind, protocol, sides, tcp
@@ -25,6 +27,8 @@ cdef class Engine:
     cdef readonly Ports ports
     cdef readonly Decider decider
     cdef readonly Opener opener
+    cdef readonly Sources sources
+    cdef readonly Records records
     cdef readonly Tracker tracker
     cdef uint8_t[::1] r8
     cdef uint16_t[::1] r16
@@ -33,6 +37,11 @@ cdef class Engine:
     cdef readonly uint64_t[::1] counters
     cdef readonly int64_t flow, direction, mtu
 
+    cpdef int64_t end(self, int64_t base, uint64_t reason, uint64_t late) except? -1 nogil
+    @cython.locals(ended=int64_t, base=int64_t, late=uint64_t)
+    cpdef int64_t end_expired(self, uint32_t now, int64_t budget) except? -1 nogil
+    @cython.locals(present=int64_t)
+    cdef int64_t reason(self, int64_t base) except? -1 nogil
     cpdef bind(self, Batch batch)
     @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t)
     cpdef int64_t run(self, int64_t side, uint32_t now) except? -1 nogil

@@ -10,11 +10,13 @@ from ..match.ruleset import Ruleset
 from ..wire import bits, fault, kind, protocol, sides, tcp
 from ..wire.batch import Batch
 from ..wire.packet import Packet
-from . import row, state
+from . import record, row, state
 from .decider import Decider
 from .opener import Opener
 from .options import Options
 from .ports import Ports
+from .records import Records
+from .sources import Sources
 from .table import FlowTable
 from .tcp import Tracker
 from .verdict import Verdict
@@ -41,7 +43,10 @@ class Engine:
         self.table = FlowTable(capacity, keys[0], keys[1])
         self.ports = Ports(self.table, keys[2], keys[3])
         self.decider = Decider(self.packet, self.options)
-        self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, keys[1], keys[2])
+        self.sources = Sources(self.table, keys[1], keys[2])
+        self.records = Records(self.table, self.packet)
+        self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
+                             self.records)
         self.tracker = Tracker(self.table, self.packet)
         self.flow = self.direction = self.mtu = 0
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
@@ -51,8 +56,44 @@ class Engine:
         """Decide new flows by this ruleset from the next packet on."""
         self.options.use(ruleset)
         self.decider.use(ruleset)
+        self.sources.use(ruleset.settings)
+        self.records.use(ruleset.settings.egress4, ruleset.settings.egress6)
         for number, ports in ((protocol.TCP, ruleset.settings.tcp_ports), (protocol.UDP, ruleset.settings.udp_ports)):
             self.ports.exclude(number, ports.excluded)
+
+    def rehearse(self, on: bool) -> None:
+        """While on, a flow may be opened and ended without a trace in the sources and the records."""
+        self.sources.rehearsing = self.records.muted = on
+
+    def end(self, base: int, reason: int, late: int) -> int:
+        """End the flow in row `base`, the only way a flow ends; 0 if there is none. reason: of `nat.record`.
+
+        late: nanoseconds since its time was up.
+        """
+        if base <= 0 or base > self.table.high_water or not self.r8[base * row.BYTES + row.FLAGS] & row.USED:
+            return 0
+        if self.sources.active:
+            self.sources.release(base)
+        self.records.closed(base, reason, late)
+        return self.table.close(base)
+
+    def end_expired(self, now: int, budget: int) -> int:
+        """End flows whose time is up, looking at no more than `budget` rows; returns how many."""
+        ended = 0
+        base = self.table.next_expired(now, budget)
+        while base and ended < budget:
+            late = (now - self.r32[base * row.QUADS + row.EXPIRES]) & bits.M32
+            self.end(base, self.reason(base), late << row.TICK_SHIFT)
+            ended += 1
+            base = self.table.next_expired(now, budget)
+        return ended
+
+    def reason(self, base: int) -> int:
+        """Why a flow's time was up."""
+        present = self.r8[base * row.BYTES + row.STATE]
+        if present == state.RESET:
+            return record.RESET
+        return record.FINISHED if present == state.CLOSING else record.EXPIRED
 
     def bind(self, batch: Batch) -> None:
         self.batch = batch

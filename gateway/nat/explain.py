@@ -9,7 +9,7 @@ from typing import Any
 from ..match import decision
 from ..wire import address, bits, fault, kind, sides, vnet
 from ..wire.batch import Batch
-from . import flow, row
+from . import flow, record, row
 from .meanings import MEANINGS
 from .translator import Translator
 from .verdict import NAMES, Verdict
@@ -73,13 +73,16 @@ class Explanation:
         engine = self.engine
         engine.decider.decide(self.side)
         self.describe_pools()
-        found = engine.opener.open(self.side, tick)
-        if not found:
-            return Verdict(engine.opener.verdict)
+        engine.rehearse(True)
         try:
-            return self.show(found >> 1, 0)
+            found = engine.opener.open(self.side, tick)
+            if not found:
+                return Verdict(engine.opener.verdict)
+            verdict = self.show(found >> 1, 0)
+            engine.end(found >> 1, record.ENDED, 0)
+            return verdict
         finally:
-            engine.table.close(found >> 1)
+            engine.rehearse(False)
 
     def describe_pools(self) -> None:
         """What the source and the destination are members of, and what follows (Calico's natOutgoing rule)."""

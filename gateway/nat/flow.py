@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..wire import address, bits, protocol
@@ -47,7 +48,11 @@ def tuple_of(engine: Engine, base: int, direction: int) -> Tuple:
 
 def identify(engine: Engine, base: int) -> str:
     """The row's number and a check on what is in it, so that an id never comes to mean another flow."""
-    words = engine.table.r64[base * row.WORDS : base * row.WORDS + row.REPLY_LABEL + 1]
+    return identity(base, engine.table.r64[base * row.WORDS : base * row.WORDS + row.REPLY_LABEL + 1])
+
+
+def identity(base: int, words: Sequence[int]) -> str:
+    """The same, from the words of a row that may be gone."""
     check = 0
     for index, word in enumerate(words):
         check = (check * 0x9E3779B1 + (word & row.LABEL_MASK if index >= row.ORIGINAL_LABEL else word)) & bits.M64

@@ -76,6 +76,10 @@ MEANINGS: dict[int, tuple[str, str]] = {
         "RFC 6888 REQ-11",
     ),
     Verdict.REJECT_TABLE_FULL: ("no room for another flow: host unreachable", "RFC 6888 REQ-11"),
+    Verdict.REJECT_SOURCE_LIMIT: (
+        "its source has as many flows or ports as it may, or opens them too fast: host unreachable",
+        "RFC 6888 REQ-4",
+    ),
     Verdict.REJECT_NOT_SYN: ("TCP without a flow and without SYN: reset", "RFC 9293 3.5.2"),
 }
 

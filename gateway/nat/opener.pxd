@@ -1,12 +1,13 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from gateway.nat cimport bounds, row, state
+from gateway.nat cimport bounds, record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
-from gateway.nat.siphash cimport siphash5
+from gateway.nat.records cimport Records
+from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
 from gateway.wire cimport bits, protocol, sides
 from gateway.wire.packet cimport Packet
@@ -27,10 +28,16 @@ cdef class Opener:
     cdef uint16_t[::1] r16
     cdef uint32_t[::1] r32
     cdef uint64_t[::1] r64
-    cdef uint64_t key0, key1
+    cdef Sources sources
+    cdef Records records
+    cdef int64_t egress
     cdef readonly int64_t verdict, row, target
 
+    @cython.locals(limit=int64_t)
     cpdef int64_t open(self, int64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(untold=int64_t)
+    cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil
+    cdef int64_t refuse_row(self, int64_t side) except? -1 nogil
     @cython.locals(scope=int64_t, label=uint64_t)
     cpdef int64_t find_mapping(self, uint32_t now) except? -1 nogil
     @cython.locals(scope=int64_t, member=int64_t, remote=int64_t, _=int64_t)
@@ -50,7 +57,7 @@ cdef class Opener:
     cdef int64_t find_own(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, index=int64_t, count=int64_t)
     cdef bint choose_address(self) except? -1 nogil
-    @cython.locals(wanted=uint64_t, found=int64_t)
+    @cython.locals(wanted=uint64_t, found=int64_t, at=int64_t)
     cdef int64_t choose_port(self, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef int take_port(self, uint64_t port) except? -1 nogil

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ..wire import bits, protocol, sides
 from ..wire.packet import Packet
-from . import bounds, row, state
+from . import bounds, record, row, state
 from .decider import Decider
 from .options import Options
 from .ports import Ports
-from .siphash import siphash5
+from .records import Records
+from .sources import Sources
 from .table import FlowTable
 from .verdict import Verdict
 
@@ -35,10 +36,11 @@ class Opener:
     """
 
     def __init__(self, table: FlowTable, ports: Ports, packet: Packet, decider: Decider, options: Options,
-                 key0: int, key1: int) -> None:
+                 sources: Sources, records: Records) -> None:
         self.table, self.ports, self.packet, self.decider, self.options = table, ports, packet, decider, options
+        self.sources, self.records = sources, records
         self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
-        self.key0, self.key1 = key0, key1
+        self.egress = 0
 
     def open(self, side: int, now: int) -> int:
         self.verdict = self.decider.decide(side)
@@ -51,18 +53,38 @@ class Opener:
             self.verdict = self.find_mapping(now)
             if self.verdict != Verdict.ACCEPT:
                 return 0
+        if self.sources.active and side == sides.INSIDE:
+            limit = self.sources.admit(self.packet.source_high, self.packet.source_low, now)
+            if limit != 0:
+                self.verdict = self.refuse_source(limit)
+                return 0
         self.row = self.table.reserve()
         if self.row == 0:
-            self.verdict = Verdict.REJECT_TABLE_FULL if self.options.reject_exhausted else Verdict.DROP_TABLE_FULL
+            self.verdict = self.refuse_row(side)
             return 0
         self.fill(side)
         self.verdict = self.choose_external(now)
         if self.verdict == Verdict.ACCEPT and not self.link(now):
             self.verdict = Verdict.DROP_TABLE_FULL
         if self.verdict != Verdict.ACCEPT:
-            self.table.close(self.row)
+            self.table.close(self.row)  # nobody has seen this row: it was no flow yet
             return 0
+        if self.sources.active:
+            self.sources.count(self.row)
+        self.records.created(self.row)
         return self.row << 1
+
+    def refuse_source(self, limit: int) -> int:
+        """The packet's source has reached a limit of its own (RFC 6888 REQ-4)."""
+        untold = 0 if self.records.muted else self.sources.announce(self.records.now)
+        if untold != 0:
+            self.records.quota(limit, self.decider.pool, untold - 1)
+        return Verdict.REJECT_SOURCE_LIMIT if self.options.reject_exhausted else Verdict.DROP_SOURCE_LIMIT
+
+    def refuse_row(self, side: int) -> int:
+        if side == sides.INSIDE:
+            self.records.exhausted(record.FLOWS, self.decider.pool, 0, 0, 0)
+        return Verdict.REJECT_TABLE_FULL if self.options.reject_exhausted else Verdict.DROP_TABLE_FULL
 
     # -- an existing mapping that the packet came for: from outside, or a hairpin
 
@@ -142,7 +164,10 @@ class Opener:
             if self.reuse_mapping(scope, now):
                 return Verdict.ACCEPT
         if not self.choose_address():
+            self.records.exhausted(record.ADDRESSES, self.decider.pool, 0, 0, 0)
             return Verdict.DROP_NO_EGRESS_ADDRESS
+        if self.sources.active and not self.sources.may_take_port():
+            return self.refuse_source(record.PORTS)
         return self.choose_port(now)
 
     def join(self, scope: int) -> None:
@@ -173,15 +198,16 @@ class Opener:
                                         self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
 
     def choose_address(self) -> bool:
-        """Paired (RFC 4787 REQ-2): an internal address keeps the egress address that its hash names."""
+        """Paired (RFC 4787 REQ-2): an internal address keeps its egress address; see `Sources.paired`."""
         at = self.row * row.WORDS + row.REPLY_DESTINATION
         index, count = 0, self.options.egress_v4
         if self.packet.family == 6:
             index, count = self.options.egress_v4, self.options.egress_v6
         if count == 0:
             return False
-        if count > 1:
-            index += siphash5(self.key0, self.key1, self.packet.source_high, self.packet.source_low, 0, 0, 0) % count
+        if self.sources.active:
+            index = self.sources.paired(index, count)
+        self.egress = index + 1
         self.r64[at] = self.options.egress[2 * index]
         self.r64[at + 1] = self.options.egress[2 * index + 1]
         return True
@@ -193,6 +219,8 @@ class Opener:
         if found == 0:
             if not self.options.rewritable[self.packet.protocol]:
                 return Verdict.DROP_UNTRANSLATABLE
+            at = self.row * row.WORDS + row.REPLY_DESTINATION
+            self.records.exhausted(record.PORTS, self.decider.pool, self.egress, self.r64[at], self.r64[at + 1])
             return Verdict.REJECT_PORTS_EXHAUSTED if self.options.reject_exhausted else Verdict.DROP_PORTS_EXHAUSTED
         self.take_port(found - 1)
         return Verdict.ACCEPT

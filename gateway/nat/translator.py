@@ -14,10 +14,11 @@ from typing import Any
 from ..match.ruleset import Ruleset
 from ..wire import bits, ipv4, kind, vnet
 from ..wire.batch import Batch
-from . import flow, row
+from . import flow, record, row
 from .answers import Answers
 from .engine import Engine, is_unfinished
 from .errors import Errors
+from .events import KINDS, read_events
 from .fragments import Fragments
 from .knocks import Knocks
 from .verdict import NAMES, Verdict
@@ -59,6 +60,7 @@ class Translator:
         """
         if batch is not self.engine.batch:
             self.engine.bind(batch)
+        self.engine.records.now = now
         if self.engine.run(side, now >> row.TICK_SHIFT & bits.M32):
             for index in range(batch.count):
                 if is_unfinished(batch.verdict[index]):
@@ -110,15 +112,10 @@ class Translator:
 
         May add to the outbox: some answers are owed only after a while.
         """
+        self.engine.records.now = now
         self.fragments.tick(now)
         self.knocks.tick(now)
-        table, ended = self.engine.table, 0
-        base = table.next_expired(now >> row.TICK_SHIFT & bits.M32, budget)
-        while base and ended < budget:
-            table.close(base)
-            ended += 1
-            base = table.next_expired(now >> row.TICK_SHIFT & bits.M32, budget)
-        return ended
+        return self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, budget)
 
     def counters(self) -> dict[str, int]:
         """Packets by verdict, by name, zero ones too."""
@@ -141,7 +138,7 @@ class Translator:
         table = self.engine.table
         if not 0 < base <= table.high_water or flow.identify(self.engine, base) != identifier:
             return False
-        return bool(table.close(base))
+        return bool(self.engine.end(base, record.ENDED, 0))
 
     def explain(self, packet: bytes, side: int, now: int) -> dict[str, Any]:
         """Every step of the decision on one packet, as `gateway explain -o json` prints it; changes no state."""
@@ -149,9 +146,21 @@ class Translator:
 
         return explain(self, packet, side, now)
 
-    def events(self) -> list[dict[str, Any]]:
-        """What began and ended since the last call."""
-        return []
+    def events(self, epoch: int = 0) -> list[dict[str, Any]]:
+        """What began, ended and was refused since the last call (`nat.events`).
+
+        epoch: nanoseconds from 1970 to the start of the clock that `translate` is given.
+        """
+        return list(self.take_events(epoch))
+
+    def take_events(self, epoch: int = 0) -> Iterator[dict[str, Any]]:
+        """The same, read out only as they are asked for; nothing else has to happen before that."""
+        data = self.engine.records.drain()
+        return read_events(data, self.engine.options.pools, epoch, self.ruleset.settings.records_remote)
+
+    def events_lost(self) -> dict[str, int]:
+        """Events that found no room since the start, by kind: nobody asked for events in time."""
+        return {name: self.engine.records.lost[kind] for kind, name in KINDS.items()}
 
     @property
     def live(self) -> int:

@@ -58,6 +58,7 @@ class Verdict(IntEnum):
     REJECT_PORTS_EXHAUSTED = 58
     REJECT_TABLE_FULL = 59
     REJECT_NOT_SYN = 60
+    REJECT_SOURCE_LIMIT = 61
 
     SLOW = 63  # internal: goes on outside the compiled loop, and never leaves the translator
 

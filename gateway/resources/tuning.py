@@ -38,6 +38,7 @@ def settings(resources: Resources, inside: list[Address], outside: list[Address]
         mss_clamp=CLAMP[nat.mss_clamping] if isinstance(nat.mss_clamping, str) else nat.mss_clamping,
         inbound_refresh=nat.inbound_refresh,
         outside_filtered=filtered(resources.felix.interface_filter or "", resources.gateway.interfaces[1]),
+        records_remote=spec.records.remote,
         timeouts=timeouts(spec.timeouts),
         limits=Limits(**spec.limits.model_dump()),
     )

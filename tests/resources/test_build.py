@@ -205,7 +205,8 @@ NOTHING_DEFAULT = """
   timeouts: {tcpTransitory: 5m, tcpOpening: 6m, tcpEstablished: 3h, tcpInboundSyn: 7s, udp: 8m, icmp: 90s, other: 11m,
              fragment: 20s},
   limits: {flows: 6, flowsPerSource: 1, portsPerSource: 2, newFlowsPerSecondPerSource: 3, fragmentsHeld: 4,
-           icmpErrorsPerSecond: 5}
+           icmpErrorsPerSecond: 5},
+  records: {remote: true, file: events.jsonl}
 """
 
 
@@ -219,7 +220,7 @@ def test_every_setting() -> None:
     seconds = [one // SECOND for one in (times.tcp_opening, times.tcp_closing, times.tcp_established,
                                          times.tcp_inbound_syn, times.udp, times.icmp, times.other, times.fragment)]
     assert seconds == [360, 300, 10_800, 7, 480, 90, 660, 20]
-    assert found.limits == Limits(6, 1, 2, 3, 4, 5)
+    assert found.limits == Limits(6, 1, 2, 3, 4, 5) and found.records_remote
 
 
 @pytest.mark.parametrize(("written", "clamp"), [("Auto", Clamp.AUTO), ("Off", Clamp.OFF), ("536", 536)])

@@ -142,6 +142,13 @@ class Limits(Section):
     icmp_errors_per_second: int = Field(default=1000, ge=0, le=1_000_000)
 
 
+class Records(Section):
+    """remote: events name remote endpoints.  file: events are appended there, as JSON lines."""
+
+    remote: bool = False
+    file: str | None = Field(default=None, min_length=1)
+
+
 class GatewaySpec(Section):
     inside: InsideSide = InsideSide()
     outside: OutsideSide = OutsideSide()
@@ -149,6 +156,7 @@ class GatewaySpec(Section):
     nat: Nat = Nat()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+    records: Records = Records()
 
 
 class Gateway(Resource):
