@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gateway.testing import Simulator
-from gateway.testing.strategies import EGRESS, INTERNAL, Endpoint, FlowTuple, gateway, packets, pool
+from gateway.testing.strategies import EGRESS, INTERNAL, Endpoint, FlowTuple, fragments, gateway, packets, pool
 from gateway.wire import build
 
 E4, E6 = EGRESS[4][0], EGRESS[6][0]
@@ -19,7 +19,8 @@ INTERNAL_POOLS = [pool("internal-4", INTERNAL[4]), pool("internal-6", INTERNAL[6
 FIRST = {"tcp": "open", "udp": "data", "icmp": "request"}  # the kind of step that begins a flow
 FIRST_BYTES = st.sampled_from([b"\x40", b"\x45", b"\x46", b"\x4f", b"\x60", b"\x65", b"\x50", b"\0"])
 LOOKS_LIKE_IP = st.tuples(FIRST_BYTES, st.binary(max_size=120)).map(b"".join)
-HOSTILE = st.one_of(st.binary(max_size=120), LOOKS_LIKE_IP, packets(mutated=True), packets())
+PARTS = fragments().flatmap(st.sampled_from)
+HOSTILE = st.one_of(st.binary(max_size=120), LOOKS_LIKE_IP, packets(mutated=True), packets(), PARTS)
 
 
 def world(*pools: dict[str, Any], **spec: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: flows(), packets(), conversations(), resources().
+"""Hypothesis strategies: flows(), packets(), fragments(), conversations(), resources().
 
 They share one small world, so that what they draw fits together: internal addresses in INTERNAL, remote ones
 in REMOTE, egress addresses in EGRESS. What `resources()` draws always has a natOutgoing pool over INTERNAL.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from gateway.wire import build, tcp
+from gateway.wire import build, ipv4, ipv6, protocol, tcp
 
 INTERNAL = {4: "192.168.0.0/16", 6: "fd00:10:244::/64"}
 REMOTE = {4: "203.0.113.0/24", 6: "2001:db8:5::/112"}
@@ -114,6 +114,32 @@ def _mutations(draw: st.DrawFn, made: bytes) -> bytes:
         changed[where] = what
     cut = draw(st.integers(0, len(changed)) | st.just(len(changed)))
     return bytes(changed[:cut]) + draw(st.binary(max_size=8) | st.just(b""))
+
+
+@st.composite
+def fragments(draw: st.DrawFn, *, family: int | None = None, side: str | None = None) -> list[bytes]:
+    """A packet cut into IP fragments, in order; identifications are few, so that datagrams collide."""
+    whole = draw(packets(family=family, side=side))
+    head = ipv4.HEADER if whole[0] >> 4 == 4 else ipv6.HEADER
+    return fragment(whole, draw(st.integers(1, 1 + (len(whole) - head) // 8)) * 8, draw(st.integers(0, 3)))
+
+
+def fragment(whole: bytes, size: int, identification: int) -> list[bytes]:
+    """A packet without options or extension headers in fragments of `size` bytes, a multiple of 8, of its payload."""
+    family = whole[0] >> 4
+    head, upper = (ipv4.HEADER, whole[9]) if family == 4 else (ipv6.HEADER, whole[6])
+    width = 4 if family == 4 else 16  # of an address; both lie at the end of the header
+    source, destination = whole[head - 2 * width : head - width], whole[head - width : head]
+    ends = str(ip_address(source)), str(ip_address(destination))
+    parts = []
+    for at in range(0, len(whole) - head, size):
+        part, more = whole[head + at : head + at + size], head + at + size < len(whole)
+        if family == 4:
+            parts.append(build.ip(*ends, upper, part, identification=identification, fragment=at >> 3 | more << 13))
+        else:
+            header = bytes([upper, 0]) + (at | more).to_bytes(2, "big") + identification.to_bytes(4, "big")
+            parts.append(build.ip(*ends, protocol.FRAGMENT, header + part))
+    return parts
 
 
 @st.composite

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.testing import Simulator
-from gateway.testing.strategies import EGRESS, INTERNAL, Step, flows, packet, packets, payloads
+from gateway.testing.strategies import EGRESS, INTERNAL, Step, flows, fragments, packet, packets, payloads
 from gateway.wire import build, protocol
 from tests.seen import is_error, quoted, seen
 from tests.worlds import A4, A6, B4, E4, FIRST, HOSTS, INTERNAL_POOLS, S4, S6, out, world
@@ -46,6 +46,7 @@ def error_about(flow, size):
 
 EVENTS = st.one_of(
     st.tuples(st.just("inject"), packets(side="inside") | packets(side="inside", mutated=True)),
+    st.tuples(st.just("inject"), fragments(side="inside").flatmap(st.sampled_from)),
     st.tuples(st.just("inject"), st.builds(error_about, flows(), st.integers(0, 80))),
     st.tuples(st.just("outside"), packets(side="outside") | packets(side="outside", mutated=True)),
     st.tuples(st.just("apply"), st.sampled_from(sorted(RELOADS))),
