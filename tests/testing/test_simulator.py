@@ -83,6 +83,20 @@ def test_counters_name_every_verdict_also_those_that_never_happened():
     assert "accept" in counted and "drop_truncated" in counted and set(counted.values()) == {0}
 
 
+def test_events_of_a_session():
+    sim = Simulator(world())
+    out(sim, DATAGRAM)
+    [flow] = sim.flows()
+    sim.advance(301)
+    created, closed = sim.events()
+    assert (created["kind"], closed["kind"]) == ("created", "closed")
+    for event in (created, closed):
+        assert (event["internal"], event["external"]) == (f"{A4}:40000", f"{E4}:40000")
+        assert (event["protocol"], event["flow"], event["pool"]) == ("udp", flow.id, "internal-4")
+        assert "remote" not in event and event["time"].endswith(("Z", "+00:00"))
+    assert sim.events() == []
+
+
 @pytest.mark.parametrize("wrong", [
     [], world()[1:], [*world(), world()[0]], world(addresses=["198.51.100.999"]), world(nat={"portRange": "9-1"}),
     world(nat={"hairpining": True}), world(strategies.pool("host-bits", "192.168.0.1/16")),
