@@ -199,9 +199,10 @@ def resources(draw: st.DrawFn) -> list[dict[str, Any]]:
     pools = [pool("internal-4", INTERNAL[4]), pool("internal-6", INTERNAL[6])]
     others = [pool("no-nat", "10.0.0.0/8", natOutgoing=False, disabled=True),
               pool("public", "203.0.112.0/24", natOutgoing=False)]
-    limits = {"flows": draw(st.sampled_from([4, 64, 4096])), "flowsPerSource": draw(st.sampled_from([0, 0, 3])),
-              "portsPerSource": draw(st.sampled_from([0, 0, 2]))}
-    return [gateway(addresses=egress, nat=nat, limits=limits), *pools, *draw(st.lists(st.sampled_from(others), unique_by=id))]
+    few = st.sampled_from([0, 0, 3])
+    limits = {"flows": draw(st.sampled_from([4, 64, 4096])), "flowsPerSource": draw(few), "portsPerSource": draw(few)}
+    pools += draw(st.lists(st.sampled_from(others), unique_by=id))
+    return [gateway(addresses=egress, nat=nat, limits=limits), *pools]
 
 
 def gateway(**spec: Any) -> dict[str, Any]:
