@@ -6,10 +6,11 @@ left out where RFC 1812 section 4.3.2.7 and RFC 4443 section 2.4 say so, and are
 
 from __future__ import annotations
 
-from ..match.settings import SECOND, Address, Settings
+from ..match.settings import Address, Settings
 from ..wire import bits, icmp, ipv4, ipv6, kind, protocol, sides, tcp
 from ..wire import checksum as sums
 from .engine import Engine
+from .restraint import Restraint
 from .siphash import siphash2
 from .verdict import Verdict
 
@@ -35,32 +36,17 @@ CODES = {
 Outbox = list[tuple[int, bytes, bytes]]  # (side, offload header, packet)
 
 
-class Bucket:
-    """A token bucket: `rate` a second, a second's worth at once."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate, self.tokens, self.filled = rate, float(rate), 0
-
-    def take(self, now: int) -> bool:
-        self.tokens = min(self.rate, self.tokens + (now - self.filled) * self.rate / SECOND)
-        self.filled = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
 class Answers:
     """Builds answers to the packet that the engine has just parsed."""
 
     def __init__(self, engine: Engine, key0: int, key1: int) -> None:
         self.engine, self.key0, self.key1 = engine, key0, key1
         self.built = 0
-        self.suppressed = 0
+        self.restraint = Restraint(key0, key1)
 
     def use(self, settings: Settings) -> None:
         self.settings = settings
-        self.bucket = Bucket(settings.limits.icmp_errors_per_second)
+        self.restraint.use(settings.limits.icmp_errors_per_second)
 
     def echo(self) -> bytes | None:
         """The reply to an echo request for one of the gateway's own addresses; None if it arrived broken."""
@@ -76,8 +62,8 @@ class Answers:
     def error(self, verdict: Verdict, side: int, now: int, mtu: int = 0) -> bytes | None:
         """The ICMP error for a rejected packet; None where none may be sent, or too many were."""
         packet = self.engine.packet
-        if packet.kind == kind.ERROR or packet.fragment & ipv4.OFFSET_MASK or not self.bucket.take(now):
-            self.suppressed += 1
+        sender = packet.source_high, packet.source_low
+        if packet.kind == kind.ERROR or packet.fragment & ipv4.OFFSET_MASK or not self.restraint.allow(sender, now):
             return None
         number, code = CODES[verdict][packet.family == 6]
         rest = (mtu if verdict == Verdict.REJECT_TOO_BIG else 0).to_bytes(4, "big")
@@ -90,8 +76,7 @@ class Answers:
     def reset(self, now: int) -> bytes | None:
         """The RST for a segment that belongs to no flow (RFC 9293 section 3.5.2)."""
         packet, slab = self.engine.packet, self.engine.batch.slab
-        if not self.bucket.take(now):
-            self.suppressed += 1
+        if not self.restraint.allow((packet.source_high, packet.source_low), now):
             return None
         at = packet.transport
         header = slab[at + tcp.DATA_OFFSET] >> 4 << 2

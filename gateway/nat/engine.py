@@ -6,6 +6,9 @@ What needs more than that (an ICMP error, a fragment, an answer of our own) gets
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..match.ruleset import Ruleset
 from ..wire import bits, fault, kind, protocol, sides, tcp
 from ..wire.batch import Batch
@@ -61,9 +64,16 @@ class Engine:
         for number, ports in ((protocol.TCP, ruleset.settings.tcp_ports), (protocol.UDP, ruleset.settings.udp_ports)):
             self.ports.exclude(number, ports.excluded)
 
-    def rehearse(self, on: bool) -> None:
-        """While on, a flow may be opened and ended without a trace in the sources and the records."""
-        self.sources.rehearsing = self.records.muted = on
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """A flow may be opened and ended without a trace, and the next one gets the port that this one got."""
+        chosen = self.ports.counter
+        self.sources.rehearsing = self.records.muted = True
+        try:
+            yield
+        finally:
+            self.sources.rehearsing = self.records.muted = False
+            self.ports.counter = chosen
 
     def end(self, base: int, reason: int, late: int) -> int:
         """End the flow in row `base`, the only way a flow ends; 0 if there is none. reason: of `nat.record`.

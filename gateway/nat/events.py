@@ -25,11 +25,30 @@ REASONS = {0: None, record.EXPIRED: "expired", record.FINISHED: "finished", reco
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_events(data: bytes, pools: Sequence[str], epoch: int, remote: bool) -> Iterator[dict[str, Any]]:
-    """The records of `Records.drain`. pools: names by number, which never change.  epoch: added to their times."""
-    words = memoryview(data).cast("Q")
-    for at in range(0, len(words), record.WORDS):
-        yield read(words[at : at + record.WORDS].tolist(), pools, epoch, remote)
+class Events:
+    """The records of one `Records.drain`, read out when somebody wants them: most gateways open more flows than
+    anybody reads of. pools: names by number, which never change.  epoch: added to the records' times.
+    """
+
+    def __init__(self, data: bytes, pools: Sequence[str], epoch: int, remote: bool) -> None:
+        self.words = memoryview(data).cast("Q")
+        self.pools, self.epoch, self.remote = pools, epoch, remote
+
+    def __len__(self) -> int:
+        return len(self.words) // record.WORDS
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self.read, range(len(self)))
+
+    def refusals(self) -> Iterator[dict[str, Any]]:
+        """Those of kind "exhausted" and "quota"."""
+        for index, subject in enumerate(self.words[record.SUBJECT :: record.WORDS]):
+            if subject >> record.KIND & 0xFF >= record.EXHAUSTED:
+                yield self.read(index)
+
+    def read(self, index: int) -> dict[str, Any]:
+        at = index * record.WORDS
+        return read(self.words[at : at + record.WORDS].tolist(), self.pools, self.epoch, self.remote)
 
 
 def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -> dict[str, Any]:

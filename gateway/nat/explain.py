@@ -73,16 +73,13 @@ class Explanation:
         engine = self.engine
         engine.decider.decide(self.side)
         self.describe_pools()
-        engine.rehearse(True)
-        try:
+        with engine.rehearsal():
             found = engine.opener.open(self.side, tick)
             if not found:
                 return Verdict(engine.opener.verdict)
             verdict = self.show(found >> 1, 0)
             engine.end(found >> 1, record.ENDED, 0)
             return verdict
-        finally:
-            engine.rehearse(False)
 
     def describe_pools(self) -> None:
         """What the source and the destination are members of, and what follows (Calico's natOutgoing rule)."""

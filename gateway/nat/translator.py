@@ -18,7 +18,7 @@ from . import flow, record, row
 from .answers import Answers
 from .engine import Engine, is_unfinished
 from .errors import Errors
-from .events import KINDS, read_events
+from .events import KINDS, Events
 from .fragments import Fragments
 from .knocks import Knocks
 from .verdict import NAMES, Verdict
@@ -153,10 +153,10 @@ class Translator:
         """
         return list(self.take_events(epoch))
 
-    def take_events(self, epoch: int = 0) -> Iterator[dict[str, Any]]:
-        """The same, read out only as they are asked for; nothing else has to happen before that."""
+    def take_events(self, epoch: int = 0) -> Events:
+        """The same, not yet read out."""
         data = self.engine.records.drain()
-        return read_events(data, self.engine.options.pools, epoch, self.ruleset.settings.records_remote)
+        return Events(data, self.engine.options.pools, epoch, self.ruleset.settings.records_remote)
 
     def events_lost(self) -> dict[str, int]:
         """Events that found no room since the start, by kind: nobody asked for events in time."""

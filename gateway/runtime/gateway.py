@@ -56,7 +56,8 @@ class Gateway:
         self.rules = Rules(resources, self.facts.rules(resources))
         self.name = resources.gateway.name
         self.clock = clock
-        self.records = Records(events)
+        file = resources.gateway.spec.records.file
+        self.records = Records(events or (Path(file) if file else None))
         self.limiter = log.Limiter()
         self.attached: Attached | None = None
         self.host_thread = ThreadPoolExecutor(1, "host")
@@ -133,7 +134,7 @@ class Gateway:
         self.collect_events()
 
     def collect_events(self) -> None:
-        self.records.add(self.translator.events())
+        self.records.add(self.translator.take_events(time.time_ns() - self.clock()))
 
     async def watch_links(self) -> None:
         """An interface that is gone, or a TUN that was taken down (its routes went with it), ends the gateway."""
@@ -235,7 +236,8 @@ class Gateway:
             "uptime": (self.clock() - self.started_at) / SECOND,
             "flows": {"live": translator.live, "capacity": translator.capacity, "bytes": translator.memory},
             "links": {SIDES[side]: self.describe_link(side) for side in (sides.INSIDE, sides.OUTSIDE)},
-            "own_packets": self.pump.own_packets, "events": self.records.total, "rules": self.rules.describe(),
+            "own_packets": self.pump.own_packets, "events": self.records.total,
+            "events_lost": translator.events_lost(), "rules": self.rules.describe(),
             "counters": translator.counters(),
         }
 

@@ -6,15 +6,19 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
 
+from ..nat.events import Events
 from . import log
 
 EVENTS_KEPT = 4096
 FOLLOWERS_MAX = 16
 BACKLOG_MAX = 4096  # events a slow follower may lag behind before it loses some
+
+
+Drained = Events | list[dict[str, Any]]
 
 
 class FollowersFull(Exception):
@@ -25,19 +29,38 @@ class Records:
     """The latest events. A follower that is too slow loses events, never slows the gateway."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.latest: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.read: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.unread: deque[Drained] = deque()  # later ones, which nobody has asked for
+        self.waiting = 0  # in them
         self.followers: set[asyncio.Queue[dict[str, Any]]] = set()
         self.limiter = log.Limiter()
         self.file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
         self.total = 0
         self.lost = 0  # by followers
 
-    def add(self, events: Iterable[dict[str, Any]]) -> None:
+    @property
+    def latest(self) -> deque[dict[str, Any]]:
+        while self.unread:
+            self.read.extend(self.unread.popleft())
+        self.waiting = 0
+        return self.read
+
+    def add(self, events: Drained) -> None:
+        """Reading an event out costs as much as a hundred packets: without followers and a file, not before asked."""
+        self.total += len(events)
+        for one in events.refusals() if isinstance(events, Events) else events:
+            self.warn(one)
+        if len(events):
+            self.unread.append(events)
+            self.waiting += len(events)
+        while self.unread and self.waiting - len(self.unread[0]) >= EVENTS_KEPT:
+            self.waiting -= len(self.unread.popleft())
+        if self.followers or self.file is not None:
+            self.pass_on(events)
+
+    def pass_on(self, events: Drained) -> None:
         lines = []
         for one in events:
-            self.total += 1
-            self.latest.append(one)
-            self.warn(one)
             lines.append(json.dumps(one))
             for queue in self.followers:
                 if queue.full():

@@ -45,6 +45,8 @@ def fixed_changes(old: Resources, new: Resources) -> Iterator[str]:
     was, now = old.gateway.spec, new.gateway.spec
     if was.inside.mtu != now.inside.mtu:
         yield f"spec.inside.mtu: was {was.inside.mtu}"
+    if was.records.file != now.records.file:
+        yield f"spec.records.file: was {was.records.file or 'not given'}"
     if was.outside.next_hop != now.outside.next_hop:
         yield f"spec.outside.nextHop: was {', '.join(map(str, was.outside.next_hop)) or 'not given'}"
 

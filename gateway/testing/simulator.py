@@ -22,6 +22,7 @@ from gateway.wire.batch import FRAME_MAX, NO_OFFLOAD
 
 SIDES = {"inside": sides.INSIDE, "outside": sides.OUTSIDE}
 SECOND = 1_000_000_000
+EPOCH = 1_767_225_600 * SECOND  # events are dated from 2026-01-01T00:00:00Z on
 TICK = SECOND // 10  # the running gateway's expiry timer
 TICK_BUDGET = 4096  # rows it visits each time
 STEPS_MAX = 256  # of one advance(): a longer way is gone in longer steps, each with the budget of those it skips
@@ -109,7 +110,7 @@ class Simulator:
 
     def events(self) -> list[dict[str, Any]]:
         """Sessions and exhaustion since the last call."""
-        return list(self._translator.events())
+        return list(self._translator.events(EPOCH))
 
     def explain(self, packet: bytes, side: str = "inside") -> dict[str, Any]:
         """What would become of a packet and why; changes no state."""

@@ -1,11 +1,16 @@
 """The control API over its real socket: flows, pools, counters, explanations, events, metrics."""
 
 import asyncio
+import json
+import time
+from datetime import datetime
 
 import pytest
 
 from gateway.runtime import listing
 from gateway.wire import build
+
+from .conftest import RESOURCES
 
 
 def test_flows_are_listed_as_lines(live):
@@ -167,6 +172,46 @@ def test_events_are_kept_followed_and_written(live, tmp_path):
             assert b'"closed"' in await answer.content.readline()
         assert (tmp_path / "events").read_text().count("\n") == 2
     live(story, events=tmp_path / "events")
+
+
+def test_sessions_are_events_read_out_when_asked_for(live):
+    async def story(gateway, api):
+        gateway.open(2)
+        (row, _) = await api.get("/v1/flows")
+        gateway.tick()
+        assert gateway.records.waiting == 2
+        (one, _) = await api.get("/v1/events")
+        assert gateway.records.waiting == 0
+        assert {name: one[name] for name in ("kind", "flow", "internal", "external", "pool")} == {
+            "kind": "created", "flow": row["id"], "internal": "192.168.1.2:40000", "external": "198.51.100.10:40000",
+            "pool": "default-ipv4-ippool"}
+        assert abs(datetime.fromisoformat(one["time"]).timestamp() - time.time()) < 60
+        await api.ask("DELETE", f"/v1/flows/{row['id']}")
+        assert [one["kind"] for one in await api.get("/v1/events")] == ["created", "created", "closed"]
+        assert sum((await api.get("/v1/stats"))["events_lost"].values()) == 0
+    live(story)
+
+
+def test_no_more_events_wait_than_are_kept(live):
+    async def story(gateway, api):
+        for turn in range(12):
+            gateway.open(600, f"203.0.113.{turn + 1}")
+            for row in list(gateway.translator.flows(gateway.clock())):
+                gateway.translator.end_flow(row.id)
+            gateway.tick()
+            assert gateway.records.waiting < 4096 + 1200
+        told = await api.get("/v1/events")
+        assert len(told) == 4096 and gateway.records.total == 12 * 1200
+    live(story)
+
+
+def test_events_go_to_the_file_that_the_resources_name(live, tmp_path):
+    async def story(gateway, api):
+        gateway.open()
+        gateway.tick()
+        (line,) = (tmp_path / "sessions").read_text().splitlines()
+        assert json.loads(line)["remote"] == "203.0.113.7:53"
+    live(story, RESOURCES.replace("limits:", f"records: {{remote: true, file: {tmp_path / 'sessions'}}}\n  limits:"))
 
 
 def test_an_unknown_path_is_a_json_404(live):

@@ -53,6 +53,7 @@ def test_new_rules_hold_for_new_flows_and_old_flows_stay(live, file):
     ("flows: 1000", "flows: 2000", "was 1000"),
     ("name: node-a", "name: node-b", "metadata.name: was node-a; restart the gateway"),
     ("inside: {driver: memory", "inside: {mtu: 1400, driver: memory", "spec.inside.mtu: was 1500; restart"),
+    ("limits:", "records: {file: sessions}\n  limits:", "spec.records.file: was not given; restart"),
     ("apiVersion: gateway/v1", "apiVersion: [", "not valid YAML"),
 ])
 def test_a_wrong_set_keeps_the_old_rules_and_says_all_of_it(live, file, caplog, old, new, says):
