@@ -29,9 +29,9 @@ def wrong_checksums(packet: bytes) -> list[str]:
 
 
 def _own_layers(packet: Packet) -> list[tuple[Packet, str]]:
-    """(layer, its checksum's field) down to the first ICMP layer: what it quotes is another packet's."""
+    """(layer, its checksum's field) down to the first ICMP layer or tunnelled packet: what is in it is another's."""
     found, layer = [], packet
-    while layer and layer.name != "NoPayload":
+    while layer and layer.name != "NoPayload" and (layer is packet or not isinstance(layer, (IP, IPv6))):
         for kind, field in CHECKED:
             if isinstance(layer, kind):
                 found.append((layer, field))
