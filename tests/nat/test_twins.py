@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.testing import Simulator
-from gateway.testing.strategies import Endpoint, conversations, packets, resources
+from gateway.testing.strategies import Endpoint, Step, conversations, packet, packets, resources
+from gateway.wire import build
+from tests.judge import assert_sound
 from tests.seen import seen
-from tests.worlds import HOSTILE, world
+from tests.worlds import FIRST, HOSTILE, HOSTS, back, between, out, world
 
 SIDES = st.sampled_from(["inside", "outside"])
 ARRIVALS = st.tuples(SIDES, HOSTILE | packets(), st.just(bytes(10)) | st.binary(min_size=10, max_size=10))
+REPLY = {"tcp": "accept", "udp": "data", "icmp": "reply"}
 TIMES = st.sampled_from([0.0, 0.0, 0.02, 1.0, 61.0, 301.0])
 
 
@@ -23,10 +26,10 @@ def state(sim: Simulator) -> tuple:
 @given(resources(), st.lists(st.tuples(ARRIVALS, TIMES), max_size=25), st.integers(0, 2**64 - 1))
 def test_the_twins_agree_on_anything(drawn, arrivals, seed):
     twins = [Simulator(drawn, seed=seed, pure=pure) for pure in (False, True)]
-    for (side, packet, offload), pause in arrivals:
-        assert twins[0].explain(packet, side) == twins[1].explain(packet, side)
+    for (side, arrived, offload), pause in arrivals:
+        assert twins[0].explain(arrived, side) == twins[1].explain(arrived, side)
         for sim in twins:
-            sim.inject(side, packet, offload=offload)
+            sim.inject(side, arrived, offload=offload)
             sim.advance(pause)
         assert state(twins[0]) == state(twins[1])
 
@@ -55,3 +58,32 @@ def test_the_twins_are_two():
     """Otherwise the tests above compare a thing with itself."""
     modules = [type(Simulator(world(), pure=pure)._translator).__module__ for pure in (False, True)]
     assert modules == ["gateway.nat.translator", "gateway_interpreted.nat.translator"]
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 79), st.integers(0, 255)), max_size=3)
+KINDS = st.sampled_from([(4, 3), (4, 4), (4, 5), (4, 11), (4, 12), (6, 1), (6, 2), (6, 3), (6, 4), (6, 137)])
+
+
+@given(KINDS, st.integers(0, 15), st.sampled_from(["tcp", "udp", "icmp"]), st.integers(0, 80), CHANGES, st.booleans())
+def test_the_twins_agree_on_errors_about_live_flows_however_mutated(kind, code, protocol, reach, changes, inward):
+    """Errors of every type, in either direction, about a real flow; what passes is sound and hides what it must."""
+    family, number = kind
+    internal, remote, external = HOSTS[family]
+    flow = between(protocol, internal, remote)
+    twins = [Simulator(world(), seed=1, pure=pure) for pure in (False, True)]
+    first = packet(flow, Step("inside", FIRST[protocol], 1, 0, b"quoted bytes"))
+    emitted, _ = (out(sim, first) for sim in twins)
+    reply = packet(flow._replace(internal=Endpoint(*seen(emitted)[2:4])), Step("outside", REPLY[protocol], 9, 2))
+    delivered, _ = (back(sim, reply) for sim in twins)
+    quote = bytearray(emitted if inward else delivered)
+    for where, what in changes:
+        quote[where % len(quote)] = what
+    source, target = (remote, external) if inward else (internal, remote)
+    sent = build.icmp_message(source, target, number, code, bytes(4) + bytes(quote[: reach + 20]))
+    for sim in twins:
+        sim.inject("outside" if inward else "inside", sent)
+    passed, *rest = state(twins[0])
+    assert (passed, *rest) == state(twins[1])
+    for _, error in passed[0] + passed[1]:
+        assert_sound([error])
+        assert seen(error)[4] == (internal if inward else remote) and seen(error)[2] != internal
