@@ -14,7 +14,7 @@ from ..match.settings import SECOND, Address
 from .siphash import siphash2
 
 BUCKETS = 1024
-SHARE = 8  # one host gets this part of the limit
+SHARE = 4  # one host gets this part of the limit
 LEAST = 10  # errors a second, or the whole limit where that is less: traceroute and path MTU discovery need a few
 
 

@@ -144,6 +144,13 @@ def test_one_greedy_pod_stops_at_its_limit_and_starves_nobody(
     assert all(gate.send("192.168.1.2", 4000 + number, protocol=protocol) for number in range(most))
 
 
+def test_an_ipv6_pod_at_its_limit_is_told_address_unreachable() -> None:
+    gate = Gate("flowsPerSource: 1")
+    assert [bool(gate.send("2001:db8:1::1", 4000 + number, "2a00::1")) for number in range(2)] == [True, False]
+    (answer,) = gate.answers()
+    assert answer[40:42] == b"\x01\x03"
+
+
 @pytest.mark.parametrize("pure", SPEEDS)
 def test_a_port_shared_by_flows_counts_once_and_its_end_gives_it_back(pure: bool) -> None:
     gate = Gate("portsPerSource: 1", pure=pure)
