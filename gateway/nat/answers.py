@@ -94,13 +94,11 @@ class Answers:
                           body, 0, protocol.TCP, tcp.CHECKSUM)
 
     def own_address(self, side: int) -> Address:
-        """The gateway's address on a side, in the packet's family; else one of the other side, or an egress one."""
+        """The gateway's address on a side, in the packet's family; else one that may be seen on either side."""
         v4 = self.engine.packet.family == 4
-        near, far = self.settings.inside, self.settings.outside
-        if side == sides.OUTSIDE:
-            near, far = far, near
+        near = self.settings.inside.addresses if side == sides.INSIDE else ()
         egress = self.settings.egress4 if v4 else self.settings.egress6
-        for high, low in (*near.addresses, *far.addresses, *egress):
+        for high, low in (*near, *self.settings.outside.addresses, *egress):
             if (high == 0 and low >> 32 == bits.V4_MAPPED >> 32) == v4:
                 return high, low
         return DUMMY4 if v4 else (self.engine.packet.destination_high, self.engine.packet.destination_low)

@@ -137,3 +137,13 @@ def test_more_extension_headers_than_the_bound_are_dropped():
 def test_an_ipv6_routing_header_of_type_zero_is_refused():
     rest = bytes([protocol.UDP, 2, 0, 1]) + bytes(4 + 16) + build.udp_datagram(A6, 1, S6, 2)[40:]
     assert refused(Simulator(world()), build.ip(A6, S6, protocol.ROUTING, rest)) == "drop_source_route"
+
+
+def test_no_address_of_the_inside_is_shown_to_the_outside_for_want_of_another():
+    """Time exceeded towards the outside, where the gateway has no address of its own but on the inside."""
+    sim = Simulator(world(outside={"driver": "memory"}))
+    sim.inject("inside", build.udp_datagram(A4, 40000, S4, 53))
+    sim.drain("outside")
+    sim.inject("outside", build.udp_datagram(S4, 53, E4, 40000, ttl=1))
+    [error] = sim.drain("outside")
+    assert error[12:16] == bytes(int(part) for part in E4.split(".")) and error[20] == 11
