@@ -38,7 +38,7 @@ cdef class Engine:
     cdef readonly int64_t flow, direction, mtu
 
     cpdef int64_t end(self, int64_t base, uint64_t reason, uint64_t late) except? -1 nogil
-    @cython.locals(ended=int64_t, base=int64_t, late=uint64_t)
+    @cython.locals(ended=int64_t, base=int64_t, before=int64_t, late=uint64_t)
     cpdef int64_t end_expired(self, uint32_t now, int64_t budget) except? -1 nogil
     @cython.locals(present=int64_t)
     cdef int64_t reason(self, int64_t base) except? -1 nogil

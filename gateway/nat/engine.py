@@ -88,14 +88,19 @@ class Engine:
         return self.table.close(base)
 
     def end_expired(self, now: int, budget: int) -> int:
-        """End flows whose time is up, looking at no more than `budget` rows; returns how many."""
+        """End flows whose time is up; returns how many.
+
+        Looks at no more than `budget` rows before the first such flow, and as many after it.
+        """
         ended = 0
         base = self.table.next_expired(now, budget)
-        while base and ended < budget:
+        while base:
             late = (now - self.r32[base * row.QUADS + row.EXPIRES]) & bits.M32
             self.end(base, self.reason(base), late << row.TICK_SHIFT)
             ended += 1
+            before = base
             base = self.table.next_expired(now, budget)
+            budget -= base - before if base > before else base - before + self.table.high_water
         return ended
 
     def reason(self, base: int) -> int:

@@ -108,7 +108,7 @@ class Translator:
         return Verdict.REJECT_TOO_BIG
 
     def tick(self, now: int, budget: int = 4096) -> int:
-        """End flows whose time has come, looking at no more than `budget` rows; returns how many.
+        """End flows whose time has come, looking at no more than twice `budget` rows; returns how many.
 
         May add to the outbox: some answers are owed only after a while.
         """

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.testing import Simulator
 from gateway.wire import build as packets
 from gateway.wire import sides, tcp
 
-from .gate import SECOND, SPEEDS, Gate
+from .gate import RESOURCES, SECOND, SPEEDS, Gate
 
 SAME = ("flow", "protocol", "internal", "external", "pool")
 POD, REMOTE = "192.168.1.1", "203.0.113.1"
@@ -173,3 +174,13 @@ def test_what_does_not_fit_is_counted_by_kind() -> None:
     assert len(gate.events()) == 16_384
     gate.send(POD, 60_001)
     assert only(gate)["kind"] == "created"
+
+
+def test_the_simulator_loses_none_however_many_there_are() -> None:
+    sim = Simulator(RESOURCES.format(addresses="198.51.100.1", limits="flows: 40000", nat="", records=""))
+    sim.inject_many("inside", [packets.udp_datagram(f"192.168.1.{number % 200}", 1024 + number // 200, REMOTE, 53)
+                               for number in range(20_000)])
+    sim.advance(400)
+    told = sim.events()
+    assert Counter(one["kind"] for one in told) == {"created": 20_000, "closed": 20_000}
+    assert told[0]["time"] == "2026-01-01T00:00:00.000000Z" and sim.events() == []

@@ -222,3 +222,18 @@ def test_explaining_leaves_no_trace(pure: bool, limits: str) -> None:
     assert asked.events() == silent.events()
     assert asked.explain("192.168.9.9", 1, "203.0.113.1", 53, "udp")["verdict"] == "accept"
     assert asked.account("192.168.9.9") == (0, 0) and asked.pair("192.168.9.9") is None
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+@given(budget=st.integers(1, 40), lasting=st.sets(st.integers(0, 59)))
+@settings(max_examples=20, deadline=None)
+def test_a_look_for_expired_flows_is_bounded_and_misses_none(pure: bool, budget: int, lasting: set[int]) -> None:
+    gate = Gate("flows: 60", pure=pure)
+    for number in range(60):
+        gate.send("192.168.1.1", 1024 + number)
+    gate.now += 200 * SECOND
+    for number in lasting:
+        gate.send("192.168.1.1", 1024 + number)
+    gate.now += 200 * SECOND
+    ended = [gate.translator.tick(gate.now, budget) for _ in range(0, 61, budget)]
+    assert sum(ended) == 60 - len(lasting) and max(ended) <= budget + 1
