@@ -25,8 +25,8 @@ SIDES = {"inside": sides.INSIDE, "outside": sides.OUTSIDE}
 SECOND = 1_000_000_000
 EPOCH = 1_767_225_600 * SECOND  # events are dated from 2026-01-01T00:00:00Z on
 TICK = SECOND // 10  # the running gateway's expiry timer
-STEP_MAX = 8192  # rows looked at between two collections of events
 TICK_BUDGET = 4096  # rows it visits each time
+STEP_MAX = 8192  # rows looked at between two collections of events
 STEPS_MAX = 256  # of one advance(): a longer way is gone in longer steps, each with the budget of those it skips
 
 Source = str | Path | Sequence[dict[str, Any]]
