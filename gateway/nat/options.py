@@ -14,7 +14,7 @@ from . import row, state
 
 def ticks(nanoseconds: int) -> int:
     """A lifetime in ticks: rounded up, and one more since the present is rounded down, so that nothing ends early."""
-    return (nanoseconds >> row.TICK_SHIFT) + 2
+    return min((nanoseconds >> row.TICK_SHIFT) + 2, row.LIFETIME_MAX)
 
 
 def numbers(size: int, code: Literal["B", "H", "I", "Q"]) -> memoryview:

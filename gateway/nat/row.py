@@ -41,7 +41,7 @@ FREE = 30  # next free row, while the row is free
 # bytes, word 14
 STATE = 112
 FLAGS = 113
-TCP_SCALE = 114  # window scale: low nibble ORIGINAL's, high nibble REPLY's
+TCP_SCALE = 114  # window scales offered: low nibble ORIGINAL's, high nibble REPLY's; state.UNSCALED for none
 TCP_WINDOW = 115  # per direction: log2, rounded up, of the largest window seen
 MAPPING_SCOPE = 117  # 0: the row's mapping is endpoint-independent, 1: it depends on the remote address
 
@@ -50,12 +50,12 @@ USED = 1
 MAPPED = 2  # member of a mapping: endpoint-independent or address-dependent
 MAPPING_HEAD = 4  # the row its mapping's index entries point to
 REPLIED = 8
-WINDOW_KNOWN = 16  # both directions' TCP windows were seen from the SYN on
-SCALING = 32  # window scaling was offered by both
+WINDOW_KNOWN = 16  # TCP's windows were seen from the SYN on: the flow was not adopted
 FIN_ORIGINAL = 64
 FIN_REPLY = 128
 
 TICK_SHIFT = 24  # a tick is 2**24 ns, 16.8 ms; 32 bits of them are 2.2 years, compared modulo 2**32
+LIFETIME_MAX = 0x7FFFFFFF  # so of any two ticks it is known which is the later one
 LABEL_SIDE = 40
 LABEL_PROTOCOL_MASK = 0xFF00000000
 LABEL_PROTOCOL = 32

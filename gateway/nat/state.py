@@ -23,5 +23,6 @@ EVENTS = 4
 RESTART = 9  # begins a new conversation on the same tuple
 
 UNSCALED = 15  # window scale: not offered
+WIDEST = 30  # log2 of the largest window there is (RFC 7323 section 2.3)
 MAX_ACK_WINDOW = 66000  # how far an acknowledgement may lag when the window seen is smaller
 HALF = 0x7FFFFFFF  # sequence numbers up to this far ahead count as after

@@ -20,24 +20,28 @@ cdef class Tracker:
 
     @cython.locals(flags=int64_t, event=int64_t, present=int64_t, following=int64_t)
     cpdef int64_t step(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(at=int64_t, length=int64_t)
+    cdef bint is_half_open(self, int64_t present, int64_t direction, int64_t event) noexcept nogil
+    @cython.locals(at=int64_t, length=int64_t, scale=uint32_t)
     cdef int read(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(flags=uint32_t)
     cdef int64_t restart(self, int64_t base, int64_t present) except? -1 nogil
+    cdef int believe(self, int64_t base) except? -1 nogil
     @cython.locals(own=int64_t, other=uint64_t)
     cdef int begin(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(own=int64_t, peer=int64_t, windows=int64_t, own_window=uint64_t,
+    cdef uint64_t reach(self, int64_t base, int64_t direction) except? 256 nogil
+    @cython.locals(own=int64_t, peer=int64_t, windows=int64_t, own_window=uint64_t, known=bint,
                    peer_window=uint64_t, lag=uint64_t, end=uint64_t, oldest=uint64_t)
     cdef bint fits(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(own=int64_t, peer=int64_t, at=int64_t, size=uint64_t, edge=uint64_t)
+    @cython.locals(own=int64_t, peer=int64_t, at=int64_t, sent=int64_t, size=uint64_t, edge=uint64_t)
     cdef int slide(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t)
     cpdef int stretch(self, int64_t base, int64_t direction, int64_t length) except? -1 nogil
     @cython.locals(at=int64_t, flags=uint32_t, both=uint32_t)
     cdef int64_t close(self, int64_t base, int64_t direction, int64_t following) except? -1 nogil
-    @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, believed=bint)
+    @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, at=int64_t, believed=bint,
+                   half_open=bint)
     cdef int64_t reset(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(at=int64_t, other=uint32_t, offered=uint32_t)
+    @cython.locals(at=int64_t, kept=uint32_t)
     cdef int agree_scale(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef int64_t offered_scale(self) except? -1 nogil

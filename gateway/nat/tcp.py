@@ -22,7 +22,7 @@ _N, _A = state.NONE, state.RESTART
 # CLOSING instead of FIN_WAIT once the other side has closed too. Columns NEW and ACTIVE are not TCP's.
 GRID = {
     sides.ORIGINAL: {  # none new act  S   R   E   F   C   X
-        state.SYN:       (_A, _N, _N, _A, _R, _E, _F, _A, _A),  # the same SYN again; port reuse after the end
+        state.SYN:       (_A, _N, _N, _A, _A, _E, _F, _A, _A),  # sent again; port reuse after the end
         state.SYN_ACK:   (_N, _N, _N, _S, _R, _E, _F, _C, _X),  # simultaneous open
         state.ACK:       (_E, _N, _N, _S, _E, _E, _F, _C, _E),  # adopted; data after a RST: it was not believed
         state.FIN:       (_F, _N, _N, _S, _F, _F, _F, _C, _X),
@@ -68,11 +68,13 @@ class Tracker:
         self.read(base, direction)
         if following == state.RESTART:
             return self.restart(base, present)
-        if present == state.SYN_SENT and event == state.ACK:
+        if self.is_half_open(present, direction, event):
             return Verdict.ACCEPT
         if present == state.NONE:  # adopted mid-stream: the scale agreed on is unknown, so the widest is assumed
             self.r8[base * row.BYTES + row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
             self.window <<= tcp.WINDOW_SCALE_MAX
+        if event == state.SYN_ACK and direction == sides.REPLY and present <= state.SYN_RECEIVED:
+            self.believe(base)
         if not self.fits(base, direction):
             return Verdict.DROP_OUT_OF_WINDOW
         if event <= state.SYN_ACK and (present == state.SYN_SENT or present == state.SYN_RECEIVED):
@@ -82,6 +84,16 @@ class Tracker:
             following = self.close(base, direction, following)
         self.r8[base * row.BYTES + row.STATE] = following
         return Verdict.ACCEPT
+
+    def is_half_open(self, present: int, direction: int, event: int) -> bool:
+        """Whether one end has forgotten the conversation that the other still holds (RFC 9293 section 3.5.1).
+
+        Its SYN, and the answer that makes it reset, pass and change nothing: whoever drops one of them leaves
+        that port unusable until the old flow's time is up.
+        """
+        if event == state.SYN:
+            return direction == sides.ORIGINAL and (present == state.ESTABLISHED or present == state.FIN_WAIT)
+        return event == state.ACK and present == state.SYN_SENT
 
     def read(self, base: int, direction: int) -> None:
         """The segment's numbers; `window` scaled as agreed."""
@@ -93,34 +105,48 @@ class Tracker:
         if self.packet.tcp_flags & (tcp.SYN | tcp.FIN):
             length += 1
         self.following = (self.sequence + length) & bits.M32
-        if not self.packet.tcp_flags & tcp.SYN:
-            self.window <<= self.r8[base * row.BYTES + row.TCP_SCALE] >> (direction << 2) & 15
+        scale = self.r8[base * row.BYTES + row.TCP_SCALE]
+        if not self.packet.tcp_flags & tcp.SYN and scale & 15 != state.UNSCALED and scale >> 4 != state.UNSCALED:
+            self.window <<= scale >> (direction << 2) & 15
 
     def restart(self, base: int, present: int) -> int:
         """A SYN that begins a conversation: the first, one sent again, or one that reuses the port.
 
-        Reuse needs a sequence number beyond the old conversation's (RFC 9293 section 3.6.1); without it the
-        packet passes and changes nothing: the peer knows better.
+        Whether a reused port's sequence number lies far enough ahead (RFC 9293 section 3.6.1) is for the peer to
+        say: it may have forgotten the old conversation long ago.
         """
-        if present == state.CLOSING and not after(self.sequence, self.r32[base * row.QUADS + row.TCP_END]):
-            return Verdict.ACCEPT
-        flags = self.r8[base * row.BYTES + row.FLAGS]
-        self.r8[base * row.BYTES + row.FLAGS] = flags & (row.USED | row.MAPPED | row.MAPPING_HEAD)
+        if present == state.SYN_RECEIVED and self.following == self.r32[base * row.QUADS + row.TCP_END]:
+            return Verdict.ACCEPT  # sent again: nothing new
+        flags = self.r8[base * row.BYTES + row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD)
+        self.r8[base * row.BYTES + row.FLAGS] = flags | row.WINDOW_KNOWN
         self.r8[base * row.BYTES + row.STATE] = state.SYN_SENT
-        self.r8[base * row.BYTES + row.TCP_SCALE] = 0
+        self.r8[base * row.BYTES + row.TCP_SCALE] = self.offered_scale() | state.UNSCALED << 4
         self.r8[base * row.BYTES + row.TCP_WINDOW] = 0
         self.r8[base * row.BYTES + row.TCP_WINDOW + 1] = 0
-        self.agree_scale(base, sides.ORIGINAL)
         self.begin(base, sides.ORIGINAL)
         return Verdict.ACCEPT
+
+    def believe(self, base: int) -> None:
+        """A SYN-ACK that acknowledges exactly what was sent is the peer's, whatever seemed to be before it.
+
+        So a forged SYN, or the answer of a peer that keeps no state for a SYN (SYN cookies), blocks nobody.
+        """
+        if self.acknowledgement == self.r32[base * row.QUADS + row.TCP_END]:
+            self.r8[base * row.BYTES + row.TCP_WINDOW + sides.REPLY] = 0
 
     def begin(self, base: int, direction: int) -> None:
         """The first segment of a direction sets its numbers."""
         own = base * row.QUADS + direction * row.TCP_STRIDE
-        other = self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)]
+        other = self.reach(base, 1 - direction)
         self.r32[own + row.TCP_END] = self.following
         self.r32[own + row.TCP_MAX_END] = (self.following + (1 << other)) & bits.M32
         self.slide(base, direction)
+
+    def reach(self, base: int, direction: int) -> int:
+        """log2 of the largest window seen from this direction; of an adopted flow, the largest there is."""
+        if self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN:
+            return self.r8[base * row.BYTES + row.TCP_WINDOW + direction]
+        return state.WIDEST
 
     def fits(self, base: int, direction: int) -> bool:
         """Whether the segment lies in the window, and acknowledges what was sent. A new direction begins here."""
@@ -131,12 +157,13 @@ class Tracker:
         if peer_window != 0 and self.packet.tcp_flags & tcp.ACK:
             lag = max(1 << own_window, state.MAX_ACK_WINDOW)
             end = self.r32[peer + row.TCP_END]
-            if after(self.acknowledgement, end) or after((end - lag) & bits.M32, self.acknowledgement):
+            known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
+            if known and after(self.acknowledgement, end) or after((end - lag) & bits.M32, self.acknowledgement):
                 return False
         if own_window == 0:
             self.begin(base, direction)
             return True
-        oldest = (self.r32[own + row.TCP_END] - (1 << peer_window) - 1) & bits.M32
+        oldest = (self.r32[own + row.TCP_END] - (1 << self.reach(base, 1 - direction)) - 1) & bits.M32
         return not after(self.sequence, self.r32[own + row.TCP_MAX_END]) and not after(oldest, self.following)
 
     def slide(self, base: int, direction: int) -> None:
@@ -152,6 +179,9 @@ class Tracker:
         if size > self.r8[at]:
             self.r8[at] = size
         if self.packet.tcp_flags & tcp.ACK:
+            sent = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_END
+            if after(self.acknowledgement, self.r32[sent]):  # adopted: what was sent before is acknowledged now
+                self.r32[sent] = self.acknowledgement
             edge = (self.acknowledgement + self.window + (self.window == 0)) & bits.M32
             if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
                 self.r32[peer] = edge
@@ -181,22 +211,19 @@ class Tracker:
             believed = bool(self.packet.tcp_flags & tcp.ACK) and self.acknowledgement == self.r32[peer + row.TCP_END]
         else:
             believed = True
-        if not believed:
-            return Verdict.DROP_OUT_OF_WINDOW
-        self.r8[base * row.BYTES + row.STATE] = state.RESET
+        at = base * row.BYTES + row.STATE
+        if not believed:  # of a SYN's sender: its answer to a peer that took it for another
+            half_open = direction == sides.ORIGINAL and self.r8[at] == state.SYN_SENT
+            return Verdict.ACCEPT if half_open else Verdict.DROP_OUT_OF_WINDOW
+        if self.r8[at] != state.CLOSING:  # which data after a RST must not restore
+            self.r8[at] = state.RESET
         return Verdict.ACCEPT
 
     def agree_scale(self, base: int, direction: int) -> None:
         """Window scale counts when both SYNs offer it (RFC 7323 section 2.2)."""
         at = base * row.BYTES + row.TCP_SCALE
-        other = self.r8[at] >> ((1 - direction) << 2) & 15
-        offered = self.offered_scale()
-        if direction == sides.ORIGINAL and self.r8[base * row.BYTES + row.STATE] == state.SYN_SENT:
-            self.r8[at] = offered
-        elif offered == state.UNSCALED or other == state.UNSCALED:
-            self.r8[at] = 0
-        else:
-            self.r8[at] = offered << (direction << 2) | other << ((1 - direction) << 2)
+        kept = self.r8[at] & state.UNSCALED << ((1 - direction) << 2)
+        self.r8[at] = kept | self.offered_scale() << (direction << 2)
 
     def offered_scale(self) -> int:
         """The window scale option of a SYN, state.UNSCALED if it has none."""
