@@ -53,11 +53,14 @@ class Fragments:
     def __init__(self, engine: Engine, outbox: Outbox, key0: int, key1: int) -> None:
         self.engine, self.outbox, self.key0, self.key1 = engine, outbox, key0, key1
         self.datagrams: dict[tuple[int, ...], Datagram] = {}
+        self.known_by: Counter[tuple[int, int]] = Counter()  # datagrams, by source; none stands at 0
         self.held_by: Counter[tuple[int, int]] = Counter()
+        self.held = 0
         self.identifiers = [siphash2(key0, key1, slot, 1) & bits.M32 for slot in range(SLOTS)]
 
     def use(self, settings: Settings) -> None:
         self.limit, self.lifetime = settings.limits.fragments_held, settings.timeouts.fragment
+        self.share = max(1, self.limit // SHARE)
 
     def translate(self, index: int, side: int, now: int) -> Verdict:
         """The verdict on frame `index`; rewritten in place if it goes on at once."""
@@ -70,10 +73,13 @@ class Fragments:
         key = self.key_of(packet, side)
         datagram = self.datagrams.get(key)
         if datagram is None:
-            if len(self.datagrams) >= self.limit:
+            source = packet.source_high, packet.source_low
+            if len(self.datagrams) >= self.limit or self.known_by[source] >= self.share:
                 return Verdict.DROP_FRAGMENT_LIMIT
-            datagram = Datagram((packet.source_high, packet.source_low), now + self.lifetime)
-            self.datagrams[key] = datagram
+            datagram = self.datagrams[key] = Datagram(source, now + self.lifetime)
+            self.known_by[source] += 1
+        if datagram.verdict is Verdict.LEAVE_TO_HOST:
+            return Verdict.LEAVE_TO_HOST
         if datagram.verdict is not None and datagram.verdict is not Verdict.ACCEPT:
             return Verdict.DROP_FRAGMENT_REFUSED
         if self.overlaps(datagram, offset, offset + size):
@@ -86,7 +92,7 @@ class Fragments:
         else:
             verdict = self.translate_other(datagram, index)
         if datagram.is_complete():  # a fast sender comes round to the same identifier within seconds
-            self.datagrams.pop(key, None)
+            self.forget(key)
         return verdict
 
     def payload_size(self, packet: Packet) -> int:
@@ -114,8 +120,15 @@ class Fragments:
         """Nothing of this datagram passes any more; what is held ends with the same verdict."""
         datagram.verdict = verdict
         self.settle(len(datagram.held), verdict)
-        self.held_by[datagram.source] -= len(datagram.held)
+        self.let_go(datagram)
+
+    def let_go(self, datagram: Datagram) -> None:
+        self.held -= len(datagram.held)
+        reduce(self.held_by, datagram.source, len(datagram.held))
         datagram.held.clear()
+
+    def forget(self, key: tuple[int, ...]) -> None:
+        reduce(self.known_by, self.datagrams.pop(key).source, 1)
 
     def settle(self, count: int, verdict: Verdict) -> None:
         """Move `count` packets from "held" to what became of them."""
@@ -124,7 +137,9 @@ class Fragments:
 
     def translate_first(self, datagram: Datagram, index: int, side: int, now: int) -> Verdict:
         engine, packet = self.engine, self.engine.packet
-        verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, True))
+        verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, self.may_cut(packet)))
+        if verdict is Verdict.SLOW:
+            verdict = Verdict.REJECT_TOO_BIG
         if verdict is not Verdict.ACCEPT:
             self.refuse(datagram, verdict)
             return verdict
@@ -136,9 +151,7 @@ class Fragments:
         datagram.new_destination = packet.destination_high, packet.destination_low
         datagram.identifier = self.new_identifier(packet)
         self.write_identifier(packet, datagram.identifier)
-        if packet.end - packet.at > engine.mtu:
-            self.outbox += [(datagram.leaves, bytes(vnet.HEADER), piece) for piece in self.cut(index)]
-            engine.batch.out[index] = sides.NOWHERE
+        self.send(index, datagram.leaves)
         self.release(datagram)
         return verdict
 
@@ -150,25 +163,29 @@ class Fragments:
             scratch.clear()
             scratch.append(data)
             cursor.parse(scratch.start[0], len(data), False)
-            self.rewrite(cursor, datagram)
-            self.outbox.append((datagram.leaves, bytes(vnet.HEADER), scratch.packet(0)))
-        self.settle(len(datagram.held), Verdict.ACCEPT)
-        self.held_by[datagram.source] -= len(datagram.held)
-        datagram.held.clear()
+            if self.fits(cursor, datagram.leaves):
+                self.rewrite(cursor, datagram)
+                self.outbox += self.pieces(scratch.packet(0), datagram.leaves)
+                self.settle(1, Verdict.ACCEPT)
+            else:
+                self.settle(1, Verdict.REJECT_TOO_BIG)
+        self.let_go(datagram)
 
     def translate_other(self, datagram: Datagram, index: int) -> Verdict:
         engine, packet = self.engine, self.engine.packet
         if packet.ttl <= 1:
             return Verdict.DROP_TTL_EXCEEDED
         if datagram.verdict is None:
-            held, share = self.held_by[datagram.source], max(1, self.limit // SHARE)
-            if held >= share or self.held_by.total() >= self.limit:
+            if self.held_by[datagram.source] >= self.share or self.held >= self.limit:
                 return Verdict.DROP_FRAGMENT_LIMIT
             datagram.held.append(engine.batch.packet(index))
             self.held_by[datagram.source] += 1
+            self.held += 1
             return Verdict.HOLD_FRAGMENT
+        if not self.fits(packet, datagram.leaves):
+            return Verdict.REJECT_TOO_BIG
         self.rewrite(packet, datagram)
-        engine.batch.out[index] = datagram.leaves
+        self.send(index, datagram.leaves)
         return Verdict.ACCEPT
 
     def rewrite(self, packet: Packet, datagram: Datagram) -> None:
@@ -211,28 +228,27 @@ class Fragments:
         if verdict is Verdict.ACCEPT:
             packet.parse(engine.batch.start[index], engine.batch.length[index], False)
             self.write_identifier(packet, self.new_identifier(packet))
-            leaves = engine.batch.out[index]
-            self.outbox += [(leaves, bytes(vnet.HEADER), piece) for piece in self.cut(index)]
-            engine.batch.out[index] = sides.NOWHERE
+            self.send(index, engine.batch.out[index])
         return verdict
 
-    def cut(self, index: int) -> list[bytes]:
-        """Frame `index`, translated, as IPv4 fragments that fit the MTU; options are copied as they are."""
-        packet = self.engine.packet
-        data = self.engine.batch.packet(index)
-        header, body = bytearray(data[: packet.transport - packet.at]), data[packet.transport - packet.at :]
-        step = (self.engine.mtu - len(header)) // 8 * 8
-        first, more = packet.fragment & ipv4.OFFSET_MASK, packet.fragment & ipv4.MF
-        pieces = []
-        for at in range(0, len(body), step):
-            piece = body[at : at + step]
-            flags = more | first + at // 8 if at + step >= len(body) else ipv4.MF | first + at // 8
-            header[ipv4.TOTAL_LENGTH : ipv4.TOTAL_LENGTH + 2] = (len(header) + len(piece)).to_bytes(2, "big")
-            header[ipv4.FRAGMENT : ipv4.FRAGMENT + 2] = flags.to_bytes(2, "big")
-            header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = b"\0\0"
-            header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
-            pieces.append(bytes(header) + piece)
-        return pieces
+    def may_cut(self, packet: Packet) -> bool:
+        return packet.family == 4 and not packet.load16(packet.at + ipv4.FRAGMENT) & ipv4.DF
+
+    def fits(self, packet: Packet, leaves: int) -> bool:
+        """Whether a packet can leave on this side, if need be in pieces."""
+        return packet.end - packet.at <= self.engine.options.mtu[leaves] or self.may_cut(packet)
+
+    def send(self, index: int, leaves: int) -> None:
+        """Frame `index`, translated: in place if it is small enough, else in pieces."""
+        engine = self.engine
+        engine.batch.out[index] = leaves
+        if engine.batch.length[index] > engine.options.mtu[leaves]:
+            self.outbox += self.pieces(engine.batch.packet(index), leaves)
+            engine.batch.out[index] = sides.NOWHERE
+
+    def pieces(self, data: bytes, leaves: int) -> Outbox:
+        mtu = self.engine.options.mtu[leaves]
+        return [(leaves, bytes(vnet.HEADER), piece) for piece in (cut(data, mtu) if len(data) > mtu else [data])]
 
     def tick(self, now: int) -> None:
         """Forget datagrams whose time is up; they stand in the order in which they came."""
@@ -241,6 +257,29 @@ class Fragments:
             if self.datagrams[key].expires > now:
                 break
             self.refuse(self.datagrams[key], Verdict.DROP_FRAGMENT_TIMEOUT)
-            del self.datagrams[key]
-        if not self.datagrams:
-            self.held_by.clear()
+            self.forget(key)
+
+
+def cut(data: bytes, mtu: int) -> list[bytes]:
+    """An IPv4 packet as fragments that fit the MTU; options are copied as they are."""
+    length, flags_and_offset = (data[0] & 15) << 2, int.from_bytes(data[ipv4.FRAGMENT : ipv4.FRAGMENT + 2], "big")
+    header, body = bytearray(data[:length]), data[length:]
+    step = (mtu - length) // 8 * 8
+    first, more = flags_and_offset & ipv4.OFFSET_MASK, flags_and_offset & ipv4.MF
+    pieces = []
+    for at in range(0, len(body), step):
+        piece = body[at : at + step]
+        flags = more | first + at // 8 if at + step >= len(body) else ipv4.MF | first + at // 8
+        header[ipv4.TOTAL_LENGTH : ipv4.TOTAL_LENGTH + 2] = (len(header) + len(piece)).to_bytes(2, "big")
+        header[ipv4.FRAGMENT : ipv4.FRAGMENT + 2] = flags.to_bytes(2, "big")
+        header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = b"\0\0"
+        header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
+        pieces.append(bytes(header) + piece)
+    return pieces
+
+
+def reduce(counter: Counter[tuple[int, int]], source: tuple[int, int], count: int) -> None:
+    """Whoever is down to 0 is forgotten: anybody can think of new sources for ever."""
+    counter[source] -= count
+    if counter[source] <= 0:
+        del counter[source]

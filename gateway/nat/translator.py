@@ -105,7 +105,8 @@ class Translator:
         whole = packet.segment == packet.end - packet.at
         if packet.family == 4 and whole and not packet.load16(packet.at + ipv4.FRAGMENT) & ipv4.DF:
             return self.fragments.fragment(index, side, now)
-        return Verdict.REJECT_TOO_BIG
+        verdict = Verdict(self.engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, False))
+        return Verdict.REJECT_TOO_BIG if verdict is Verdict.SLOW else verdict  # engine.mtu is this packet's again
 
     def tick(self, now: int, budget: int = 4096) -> int:
         """End flows whose time has come, looking at no more than twice `budget` rows; returns how many.

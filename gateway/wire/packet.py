@@ -54,6 +54,7 @@ class Packet:
         """
         self.at = at
         self.fragment = 0
+        self.fragment_header = 0
         self.partial = False
         self.quoted = quoted
         if length < ipv4.HEADER:
@@ -159,6 +160,8 @@ class Packet:
                 return fault.SOURCE_ROUTE
             size = (self.u8[at + 1] + 1) << 3
             if following == protocol.FRAGMENT:
+                if self.fragment_header != 0:
+                    return fault.BAD_HEADER
                 size = ipv6.FRAGMENT_HEADER
                 self.fragment_header = at
                 if not self.note_fragment(at):
@@ -241,7 +244,7 @@ class Packet:
         if self.icmp_meaning >= kind.REQUEST:
             self.ports = swap16(self.u16[(at + icmp.ID) >> 1])
             self.ports |= self.ports << 16
-        elif self.fragment == 0:
+        else:
             self.kind = self.icmp_meaning
         return fault.NONE if self.quoted else self.parse_offload(icmp.HEADER)
 
