@@ -64,10 +64,10 @@ class Decider:
 
     def judge_inside(self) -> int:
         source, destination = self.source_flags, self.destination_flags
-        if destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE):
-            return self.judge_own(destination)
         if destination & decision.EGRESS:
             return self.judge_hairpin(destination)
+        if destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE):
+            return self.judge_own(destination)
         self.translated = self.ruleset.translated(source, destination)
         if destination & decision.REACHABLE:
             self.leaves = sides.INSIDE
@@ -82,7 +82,8 @@ class Decider:
         if self.is_echo_request():
             return self.judge_own(destination)
         if not self.options.hairpinning or self.options.mapping[self.packet.protocol] > 1:
-            return Verdict.DROP_UNSOLICITED
+            own = destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE | decision.SHARED)
+            return self.judge_own(destination) if own else Verdict.DROP_UNSOLICITED
         self.translated = True
         self.through_mapping = True
         self.leaves = sides.INSIDE
@@ -97,9 +98,9 @@ class Decider:
                 self.through_mapping = True
                 return Verdict.ACCEPT
             return self.unsolicited()
-        if destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE):
+        if destination & decision.OWN_OUTSIDE:
             return self.judge_own(destination)
-        if not destination & decision.REACHABLE:
+        if destination & decision.OWN_INSIDE or not destination & decision.REACHABLE:
             return Verdict.DROP_NOT_OURS
         if self.ruleset.translated(destination, source):
             return Verdict.DROP_UNSOLICITED  # an address that this remote must not even know of

@@ -6,7 +6,7 @@ Off the established-flow path, so plain Python. An error never opens, refreshes 
 from __future__ import annotations
 
 from ..match import decision
-from ..wire import bits, fault, icmp, kind, protocol
+from ..wire import bits, fault, icmp, kind, protocol, sides
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
@@ -41,6 +41,9 @@ class Errors:
             return Verdict.DROP_TTL_EXCEEDED
         if quote.protocol == protocol.TCP and not self.in_window(base, direction):
             return Verdict.DROP_ERROR_OUT_OF_WINDOW
+        spoofed = self.judge_source(side, self.hides_sender(base, direction))
+        if spoofed is not Verdict.ACCEPT:
+            return spoofed
         self.rewrite(base, direction)
         label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
         self.engine.batch.out[index] = label >> row.LABEL_SIDE & 1
@@ -67,18 +70,40 @@ class Errors:
         oldest = end - (1 << max(table.r8[windows + direction], 16)) & bits.M32
         return not after(sequence, end) and not after(oldest, sequence)
 
+    def hides_sender(self, base: int, direction: int) -> bool:
+        """Whether this way the flow's source is translated: then nobody behind it is seen either."""
+        r64 = self.engine.table.r64
+        sent = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
+        arrived = base * row.WORDS + direction * row.TUPLE_STRIDE
+        return bool((r64[arrived], r64[arrived + 1]) != (r64[sent + 2], r64[sent + 3]))
+
+    def judge_source(self, side: int, hidden: bool) -> Verdict:
+        """Routers send errors from any address of theirs, but not from one that can be nobody's (RFC 2827, 6890)."""
+        packet, ruleset = self.engine.packet, self.engine.decider.ruleset
+        source = ruleset.flags(packet.source_high, packet.source_low)
+        target = ruleset.flags(packet.destination_high, packet.destination_low)
+        if source & (decision.BOGON | decision.MULTICAST):
+            return Verdict.DROP_BOGON_SOURCE
+        if source & decision.LINK_SCOPE:
+            return Verdict.DROP_LINK_SCOPE
+        if side == sides.OUTSIDE:
+            return Verdict.DROP_SPOOFED_SOURCE if source & (decision.REACHABLE | decision.EGRESS) else Verdict.ACCEPT
+        if not hidden and not source & decision.INSIDE:
+            return Verdict.DROP_SPOOFED_SOURCE
+        confined = not hidden and source & decision.LOCAL_SCOPE and not target & decision.LOCAL_SCOPE
+        return Verdict.DROP_LINK_SCOPE if confined else Verdict.ACCEPT
+
     def rewrite(self, base: int, direction: int) -> None:
         """The quote becomes the packet as its sender sent it, the outer addresses those of the way back."""
         packet, r64, r16 = self.engine.packet, self.engine.table.r64, self.engine.table.r16
         sent = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
-        arrived = base * row.WORDS + direction * row.TUPLE_STRIDE
         flip = bits.M16 if direction else 0
         self.quote.rewrite(r64[sent], r64[sent + 1], r64[sent + 2], r64[sent + 3],
                            r64[base * row.WORDS + row.REPLY_LABEL - direction] & bits.M32,
                            r16[base * row.HALVES + row.ADDRESS_DELTA] ^ flip,
                            r16[base * row.HALVES + row.TRANSPORT_DELTA] ^ flip, 0)
         source = packet.source_high, packet.source_low
-        if (r64[arrived], r64[arrived + 1]) != (r64[sent + 2], r64[sent + 3]):  # this way hides who sends
+        if self.hides_sender(base, direction):
             source = r64[sent + 2], r64[sent + 3]
         target = r64[sent], r64[sent + 1]
         delta = difference(sum16(*source) + sum16(*target),
