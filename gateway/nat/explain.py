@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..match import decision
-from ..wire import address, bits, fault, kind, sides, vnet
+from ..wire import address, bits, fault, ipv4, kind, sides, vnet
 from ..wire.batch import Batch
 from . import flow, record, row
 from .meanings import MEANINGS
@@ -56,16 +56,22 @@ class Explanation:
             return Verdict(wrong)
         name = flow.PROTOCOLS.get(cursor.protocol, str(cursor.protocol))
         self.step("packet", f"{name} from {self.end(0)} to {self.end(1)}, arriving {SIDES[self.side]}")
-        if cursor.kind != kind.FLOW:
-            self.step("packet", "not the beginning of a flow: judged by the flow it belongs to")
-            return Verdict.DROP_ERROR_UNMATCHED if cursor.kind == kind.ERROR else Verdict.DROP_LINK_SCOPE
         tick = self.now >> row.TICK_SHIFT & bits.M32
+        if cursor.kind == kind.LINK:
+            return Verdict.DROP_LINK_SCOPE
+        if cursor.kind == kind.ERROR:
+            self.step("packet", "an ICMP error: judged by the flow of the packet it quotes")
+            return self.translator.errors.translate(0, self.side, tick)  # no error changes a flow
+        if cursor.fragment & ipv4.OFFSET_MASK:
+            self.step("packet", "a later fragment: what becomes of it is decided by the first one of its datagram")
+            return Verdict.HOLD_FRAGMENT
         label = self.side << row.LABEL_SIDE | cursor.protocol << row.LABEL_PROTOCOL | cursor.ports
         found = engine.table.find(cursor.source_high, cursor.source_low, cursor.destination_high,
                                   cursor.destination_low, label, tick)
         if found:
             self.step("flow", f"belongs to flow {flow.identify(engine, found >> 1)}, as it began")
-            return self.show(found >> 1, found & 1)
+            self.show(found >> 1, found & 1)
+            return self.rehearse(found >> 1, tick)
         self.step("flow", "none yet: this packet would begin one")
         return self.judge_new(tick)
 
@@ -77,9 +83,23 @@ class Explanation:
             found = engine.opener.open(self.side, tick)
             if not found:
                 return Verdict(engine.opener.verdict)
-            verdict = self.show(found >> 1, 0)
+            self.show(found >> 1, 0)
+            verdict = self.rehearse(found >> 1, tick)
             engine.end(found >> 1, record.ENDED, 0)
             return verdict
+
+    def rehearse(self, base: int, tick: int) -> Verdict:
+        """Send the packet on its way through flow `base`, which is put back to what it was before."""
+        engine = self.engine
+        words = engine.table.r64[base * row.WORDS : (base + 1) * row.WORDS]
+        before = bytes(words)
+        verdict = Verdict(engine.pass_on(0, self.side, tick, engine.packet.fragment != 0))
+        words[:] = memoryview(before).cast("Q")
+        if verdict is Verdict.SLOW:  # larger than the other side's MTU
+            cursor = engine.packet
+            cut = cursor.family == 4 and not cursor.load16(cursor.at + ipv4.FRAGMENT) & ipv4.DF
+            return Verdict.ACCEPT if cut else Verdict.REJECT_TOO_BIG
+        return verdict
 
     def describe_pools(self) -> None:
         """What the source and the destination are members of, and what follows (Calico's natOutgoing rule)."""
@@ -95,7 +115,7 @@ class Explanation:
                          if one.flags & (decision.POOL | decision.NO_TRANSLATE)]
             self.excluded_by = excluding[0].name if excluding else None
 
-    def show(self, base: int, direction: int) -> Verdict:
+    def show(self, base: int, direction: int) -> None:
         """How flow `base` translates a packet in this direction."""
         near = flow.tuple_of(self.engine, base, direction)
         far = flow.tuple_of(self.engine, base, 1 - direction)
@@ -112,7 +132,6 @@ class Explanation:
             self.step("translate", "nothing: the packet goes on as it is")
         label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
         self.step("leave", f"on the {SIDES[label >> row.LABEL_SIDE & 1]}")
-        return Verdict.ACCEPT
 
     def end(self, which: int) -> str:
         cursor = self.engine.packet
