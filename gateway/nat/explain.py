@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..match import decision
-from ..wire import address, bits, fault, ipv4, kind, sides, vnet
+from ..wire import address, bits, fault, ipv4, kind, protocol, sides, vnet
 from ..wire.batch import Batch
 from . import flow, record, row
 from .meanings import MEANINGS
@@ -121,7 +121,9 @@ class Explanation:
         far = flow.tuple_of(self.engine, base, 1 - direction)
         pool = self.engine.table.r16[base * row.HALVES + row.DECISION]
         self.pool = self.engine.options.pools[pool] or None
-        ends = ((near[:2], far[2:]), (near[2:], far[:2]))
+        ends = [(near[:2], far[2:]), (near[2:], far[:2])]
+        if self.engine.packet.protocol in (protocol.ICMP, protocol.ICMPV6):  # one identifier, named with the source
+            ends[1] = (near[2:], (far[0], near[3]))
         changes = [None if old == new else {"from": flow.endpoint(*old), "to": flow.endpoint(*new)}
                    for old, new in ends]
         self.source, self.destination = changes
