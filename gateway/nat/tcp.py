@@ -158,7 +158,7 @@ class Tracker:
             lag = max(1 << own_window, state.MAX_ACK_WINDOW)
             end = self.r32[peer + row.TCP_END]
             known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
-            if known and after(self.acknowledgement, end) or after((end - lag) & bits.M32, self.acknowledgement):
+            if (known and after(self.acknowledgement, end)) or after((end - lag) & bits.M32, self.acknowledgement):
                 return False
         if own_window == 0:
             self.begin(base, direction)
