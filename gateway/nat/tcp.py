@@ -182,7 +182,7 @@ class Tracker:
             sent = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_END
             if after(self.acknowledgement, self.r32[sent]):  # adopted: what was sent before is acknowledged now
                 self.r32[sent] = self.acknowledgement
-            edge = (self.acknowledgement + self.window + (self.window == 0)) & bits.M32
+            edge = (self.acknowledgement + self.window + 1) & bits.M32  # one more: a full window is probed
             if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
                 self.r32[peer] = edge
 
