@@ -53,6 +53,8 @@ cdef class Opener:
     cdef int join(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, label=uint64_t, head=int64_t, first=int64_t, external=int64_t)
     cdef bint reuse_mapping(self, int64_t scope, uint32_t now) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cdef bint is_answered(self, uint32_t now) except? -1 nogil
     @cython.locals(remote=int64_t, label=uint64_t)
     cdef int64_t find_own(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, index=int64_t, count=int64_t)

@@ -188,7 +188,14 @@ class Opener:
         self.r64[at + row.REPLY_DESTINATION] = self.r64[external]
         self.r64[at + row.REPLY_DESTINATION + 1] = self.r64[external + 1]
         self.take_port(label & bits.M16)
-        return True
+        return not self.is_answered(now)
+
+    def is_answered(self, now: int) -> bool:
+        """Whether some flow has the row's reply tuple: one that began before a reload changed how ports are mapped."""
+        at = self.row * row.WORDS
+        return self.table.find(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1],
+                               self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1],
+                               self.r64[at + row.REPLY_LABEL] & row.LABEL_MASK, now) != 0
 
     def find_own(self, scope: int) -> int:
         """The mapping of the packet's source endpoint, for this remote address where `scope` says so."""

@@ -155,7 +155,7 @@ class Tracker:
         windows = base * row.BYTES + row.TCP_WINDOW
         own_window, peer_window = self.r8[windows + direction], self.r8[windows + (1 - direction)]
         if peer_window != 0 and self.packet.tcp_flags & tcp.ACK:
-            lag = max(1 << own_window, state.MAX_ACK_WINDOW)
+            lag = max(1 << self.reach(base, direction), state.MAX_ACK_WINDOW)
             end = self.r32[peer + row.TCP_END]
             known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
             if (known and after(self.acknowledgement, end)) or after((end - lag) & bits.M32, self.acknowledgement):

@@ -8,7 +8,7 @@ from gateway.testing import Simulator
 from gateway.wire import build, protocol, tcp
 from tests.judge import assert_sound
 from tests.seen import seen
-from tests.worlds import A4, A6, B4, E4, S4, S6, back, out, refused, world
+from tests.worlds import A4, A6, B4, E4, S4, S6, T4, back, out, refused, world
 
 ACK, FIN, RST, SYN = tcp.ACK, tcp.FIN, tcp.RST, tcp.SYN
 SMALL_OUTSIDE = {"driver": "memory", "mtu": 1400}
@@ -250,6 +250,16 @@ def test_an_error_from_an_address_that_cannot_be_out_there_is_dropped(make: Make
 
 
 # -- the rest
+
+
+def test_two_flows_never_share_a_reply_even_when_ports_are_mapped_otherwise_from_now_on(make: Make) -> None:
+    sim = make()
+    out(sim, build.tcp_segment(A4, 40000, S4, 80))
+    sim.apply(world(nat={"mapping": {"tcp": "EndpointIndependent"}}))
+    out(sim, build.tcp_segment(B4, 40000, T4, 80))  # towards this remote, port 40000 is free
+    out(sim, build.tcp_segment(B4, 40000, S4, 80))
+    replies = [flow.reply for flow in sim.flows()]
+    assert len(set(replies)) == len(replies) == 3
 
 
 def test_a_timer_of_years_is_no_timer_of_nothing(make: Make) -> None:
