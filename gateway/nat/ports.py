@@ -123,4 +123,13 @@ class Ports:
             self.table.r64[first + row.REPLY_DESTINATION], self.table.r64[first + row.REPLY_DESTINATION + 1],
             self.table.r64[first + row.REPLY_SOURCE] if scope else 0,
             self.table.r64[first + row.REPLY_SOURCE + 1] if scope else 0, label)
-        return self.table.promote(head, now) != 0
+        return head != 0 and (self.table.promote(head, now) != 0 or self.is_long(head))
+
+    def is_long(self, member: int) -> bool:
+        """Whether a mapping has more flows than are looked at: then one of them may be alive."""
+        following = member
+        for _ in range(bounds.RING_LIMIT):
+            following = self.table.r32[following * row.QUADS + row.NEXT]
+            if following == member:
+                return False
+        return True

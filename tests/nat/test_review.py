@@ -252,6 +252,16 @@ def test_an_error_from_an_address_that_cannot_be_out_there_is_dropped(make: Make
 # -- the rest
 
 
+def test_a_mapping_of_many_ended_flows_and_a_live_one_keeps_its_port(make: Make) -> None:
+    sim = make(timeouts={"udp": "120s"})
+    for port in range(1, 601):
+        out(sim, build.udp_datagram(A4, 4000, S4, port))
+    sim._now += 60_000_000_000  # without a tick: nothing is swept
+    out(sim, build.udp_datagram(A4, 4000, S4, 300))
+    sim._now += 70_000_000_000
+    assert seen(out(sim, build.udp_datagram(B4, 4000, S4, 53))).source_port != 4000
+
+
 def test_two_flows_never_share_a_reply_even_when_ports_are_mapped_otherwise_from_now_on(make: Make) -> None:
     sim = make()
     out(sim, build.tcp_segment(A4, 40000, S4, 80))
