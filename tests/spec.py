@@ -38,7 +38,7 @@ class Flow:
     key: Key
     external: tuple[str, int]
     sure_until: float = 0.0  # of outbound refreshes
-    dead_from: float = 0.0  # of any refresh the configuration could allow
+    dead_from: float = 0.0  # the same, but for flows that began outside
     fins: set[str] = field(default_factory=set)
     phase: str = "opening"
     inward: bool = False  # begun by the remote host
@@ -179,10 +179,10 @@ class Spec:
 
     def _refresh(self, flow: Flow, packet: Seen, now: float, outbound: bool) -> None:
         if flow.key[0] != "tcp":
-            lifetime = TIMEOUTS[flow.key[0]]
-            if outbound:
-                flow.sure_until = max(flow.sure_until, now + lifetime)
-            flow.dead_from = max(flow.dead_from, now + lifetime)
+            if outbound:  # RFC 4787 REQ-6
+                flow.sure_until = flow.dead_from = now + TIMEOUTS[flow.key[0]]
+            elif flow.inward and not flow.dead_from:
+                flow.dead_from = now + TIMEOUTS[flow.key[0]]
             return
         if packet.flags & FIN:
             flow.fins.add("out" if outbound else "in")

@@ -19,8 +19,18 @@ INTERNAL_POOLS = [pool("internal-4", INTERNAL[4]), pool("internal-6", INTERNAL[6
 FIRST = {"tcp": "open", "udp": "data", "icmp": "request"}  # the kind of step that begins a flow
 FIRST_BYTES = st.sampled_from([b"\x40", b"\x45", b"\x46", b"\x4f", b"\x60", b"\x65", b"\x50", b"\0"])
 LOOKS_LIKE_IP = st.tuples(FIRST_BYTES, st.binary(max_size=120)).map(b"".join)
-PARTS = fragments().flatmap(st.sampled_from)
-HOSTILE = st.one_of(st.binary(max_size=120), LOOKS_LIKE_IP, packets(mutated=True), packets(), PARTS)
+SIDES = st.sampled_from(["inside", "outside"])
+HOSTILE = st.one_of(st.binary(max_size=120), LOOKS_LIKE_IP, packets(mutated=True), packets())
+
+
+def from_there(side: str) -> st.SearchStrategy[tuple[str, bytes]]:
+    """(side, packet): what may well come from that side, whole, mutated or in fragments."""
+    parts = fragments(side=side).flatmap(st.sampled_from)
+    sent = st.one_of(packets(side=side), packets(side=side), packets(side=side, mutated=True), parts)
+    return sent.map(lambda packet: (side, packet))
+
+
+ARRIVALS = st.one_of(st.tuples(SIDES, HOSTILE), SIDES.flatmap(from_there), SIDES.flatmap(from_there))
 
 
 def world(*pools: dict[str, Any], **spec: Any) -> list[dict[str, Any]]:

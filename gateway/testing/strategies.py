@@ -75,12 +75,14 @@ def packet(flow: FlowTuple, step: Step) -> bytes:
 
 
 def addresses(cidr: str) -> st.SearchStrategy[str]:
-    """Hosts of a CIDR from its third address on: the first two are the network's and the gateway's."""
+    """Hosts of a CIDR from its third address on: the first two are the network's and ours. Often neighbours."""
     network = ip_network(cidr)
-    return st.integers(2, min(network.num_addresses - 2, 0xFFFF)).map(lambda host: str(network[host]))
+    hosts = st.integers(2, 4) | st.integers(2, min(network.num_addresses - 2, 0xFFFF))
+    return hosts.map(lambda host: str(network[host]))
 
 
 ports = st.one_of(st.integers(1, 65535), st.sampled_from([1, 22, 53, 80, 1023, 1024, 40000, 65535]))
+ttls = st.sampled_from([64, 64, 2, 1, 255]) | st.integers(1, 255)
 payloads = st.one_of(st.binary(max_size=64), st.sampled_from([b"", b"\0", b"\xff" * 7, b"\0" * 1400]))
 
 
@@ -97,12 +99,18 @@ def flows(draw: st.DrawFn, *, family: int | None = None, protocol: str | None = 
 @st.composite
 def packets(draw: st.DrawFn, *, family: int | None = None, protocol: str | None = None, side: str | None = None,
             mutated: bool = False) -> bytes:
-    """One packet of some flow, from `side` or either. `mutated`: some bytes changed, cut off or added."""
+    """One packet of some flow, from `side` or either; from outside often to an egress address.
+
+    mutated: some bytes changed, cut off or added.
+    """
     flow = draw(flows(family=family, protocol=protocol))
     side = side or draw(st.sampled_from(["inside", "outside"]))
+    if side == "outside" and draw(st.booleans()):
+        egress = EGRESS[4 if "." in flow.internal.address else 6][0]
+        flow = flow._replace(internal=flow.internal._replace(address=egress))
     kinds = {"tcp": sorted(TCP_STEPS), "udp": ["data"], "icmp": ["request", "reply"]}[flow.protocol]
     step = Step(side, draw(st.sampled_from(kinds)), draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 2**32 - 1)),
-                draw(payloads), draw(st.integers(1, 255)), draw(st.integers(0, 255)))
+                draw(payloads), draw(ttls), draw(st.integers(0, 255)))
     made = packet(flow, step)
     return draw(_mutations(made)) if mutated else made
 

@@ -20,8 +20,9 @@ from tests.worlds import FIRST
 
 PORTS = (40000, 40003)
 HOSTS = {4: ["192.168.1.2", "192.168.1.3", "192.168.77.4"], 6: ["fd00:10:244::2", "fd00:10:244::3", "fd00:10:244::4"]}
+OFTEN_FIRST = st.sampled_from([0, 0, 0, 0, 1, 2])  # of hosts and remotes: what nobody else has collides with nothing
 REMOTES = {4: ["203.0.113.5", "203.0.113.6", "10.9.9.9"], 6: ["2001:db8:5::5", "2001:db8:5::6", "fd00:9::7"]}
-FAMILIES, PROTOCOLS = st.sampled_from([4, 6]), st.sampled_from(["tcp", "udp", "icmp"])
+FAMILIES, PROTOCOLS = st.sampled_from([4, 4, 6]), st.sampled_from(["tcp", "udp", "icmp"])
 LATER = {"tcp": "data", "udp": "data", "icmp": "request"}
 REPLIES = {"tcp": "data", "udp": "data", "icmp": "reply"}
 
@@ -91,8 +92,8 @@ class Machine(RuleBasedStateMachine):
         known = [flow for flow in self.spec.flows.values() if not protocols or flow.key[0] in protocols]
         return known[index % len(known)] if known else None
 
-    @rule(family=FAMILIES, protocol=PROTOCOLS, host=st.integers(0, 2), remote=st.integers(0, 2),
-          port=st.sampled_from([40000, 40001, 40002, 5000, 80]), service=st.sampled_from([53, 443]))
+    @rule(family=FAMILIES, protocol=PROTOCOLS, host=st.integers(0, 2), remote=OFTEN_FIRST,
+          port=st.sampled_from([40000, 40000, 40001, 40002, 5000, 80]), service=st.sampled_from([53, 53, 443]))
     def open(self, family, protocol, host, port, remote, service):
         internal = Endpoint(HOSTS[family][host], port)
         there = Endpoint(REMOTES[family][remote], 0 if protocol == "icmp" else service)
@@ -160,6 +161,17 @@ class Machine(RuleBasedStateMachine):
         assert self.sim.drain("inside") == []
         assert all(is_error(one) and quoted(one) in self.knocks for one in self.sim.drain("outside"))
 
+    @rule(index=st.integers(0, 50), answered=st.booleans())
+    def wait_for_one_to_end(self, index, answered):
+        """To just before a timer runs out, perhaps an answer then, and to just after."""
+        flow = self.some(index)
+        if flow and self.sim.now < flow.sure_until - 0.002:
+            self.sim.advance(flow.sure_until - self.sim.now - 0.001)
+            self.the_table_holds_what_the_oracle_holds()
+            if answered and flow.key[0] != "tcp":
+                self.talk(flow, "outside", REPLIES[flow.key[0]])
+            self.wait(0.25)
+
     @rule(nat=st.booleans())
     def switch_the_pools(self, nat):
         self.sim.apply(self.resources(nat))
@@ -196,5 +208,5 @@ class InterpretedMachine(Machine):
 
 @pytest.mark.parametrize("machine", [Machine, InterpretedMachine], ids=["compiled", "interpreted"])
 def test_whatever_happens_the_oracle_agrees(machine):
-    examples = settings().max_examples // (3 if machine.pure else 1)
+    examples = settings().max_examples * 5 // (4 if machine.pure else 1)
     run_state_machine_as_test(machine, settings=settings(max_examples=examples))
