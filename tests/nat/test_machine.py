@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         """To just before a timer runs out, perhaps an answer then, and to just after."""
         flow = self.some(index)
         if flow and self.sim.now < flow.sure_until - 0.002:
-            self.sim.advance(flow.sure_until - self.sim.now - 0.001)
+            self.wait(flow.sure_until - self.sim.now - 0.001)
             self.the_table_holds_what_the_oracle_holds()
             if answered and flow.key[0] != "tcp":
                 self.talk(flow, "outside", REPLIES[flow.key[0]])
