@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import compile, links, machine, report
+from bench import compile, links, machine, measures, report
 from bench.results import Results
 
 
@@ -22,6 +22,9 @@ def parse() -> argparse.Namespace:
                         help="links: real traffic through namespaces; memory: the translator alone; default: both")
     parser.add_argument("--rounds", type=int, default=3, help="times that each measurement is taken (3)")
     parser.add_argument("--seconds", type=float, default=2, help="length of one measurement on links (2)")
+    keys = ", ".join([*(path.key for path in links.PATHS), *(measure.key for measure in measures.MEASURES)])
+    parser.add_argument("--only", metavar="KEYS", type=lambda text: text.split(","), default=[],
+                        help=f"of what is measured on links: data paths and measurements, by their keys: {keys}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every value there; - for standard output")
     parser.add_argument("--install", action="store_true", help="install iperf3, nftables and ping (apt-get) if missing")
     return parser.parse_args()
@@ -49,7 +52,7 @@ def main() -> int:
         if arguments.name in ("all", "memory"):
             memory.run(results, arguments.rounds)
         if arguments.name in ("all", "links"):
-            links.run(results, arguments.rounds, arguments.seconds)
+            links.run(results, arguments.rounds, arguments.seconds, arguments.only)
     except KeyboardInterrupt:
         print("\ninterrupted; what was measured until then:", file=sys.stderr)
         results.note("interrupted before the end")

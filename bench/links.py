@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Container
 from contextlib import ExitStack
 
 from bench.measures import MEASURES, Actor, Measure
-from bench.paths import DataPath, Forwarding, Gateway, Masquerade, NotWorking, Null
+from bench.paths import DataPath, Forwarding, Gateway, Masquerade, NotWorking, Null, PacketGateway, PacketNull
 from bench.report import say
 from bench.results import Results
 from gateway.testing.namespaces import missing
 
 TITLE = "on links: pod -- gateway -- server, median (least-most) of the rounds"
-PATHS: list[type[DataPath]] = [Masquerade, Gateway, Null, Forwarding]
+PATHS: list[type[DataPath]] = [Masquerade, Gateway, Null, PacketGateway, PacketNull, Forwarding]
 PACKAGES = {"iperf3": "iperf3", "nft": "nftables", "ping": "iputils-ping"}
 
 
@@ -22,15 +23,18 @@ def have(tool: str) -> bool:
     return shutil.which(tool) is not None
 
 
-def run(results: Results, rounds: int, seconds: float) -> None:
+def run(results: Results, rounds: int, seconds: float, only: Container[str] = ()) -> None:
+    """only: keys of data paths and of measurements; of either, all if none is among them."""
     if reason := missing():
         return results.note(f"nothing was measured on links: {reason}")
     if not have("ping"):
         return results.note(f"nothing was measured on links: ping is missing (package {PACKAGES['ping']})")
     with ExitStack() as stack:
-        paths = [path for kind in PATHS if (path := start(stack, kind, results)) is not None]
+        kinds = [kind for kind in PATHS if kind.key in only] or PATHS
+        measures = [measure for measure in MEASURES if measure.key in only] or MEASURES
+        paths = [path for kind in kinds if (path := start(stack, kind, results)) is not None]
         for turn in range(rounds):
-            for measure in MEASURES:
+            for measure in measures:
                 take(results, measure, paths, seconds, f"round {turn + 1} of {rounds}")
     if results.sections.get(TITLE):
         results.note("every figure on links: the server saw the sources it should, translated except without NAT")

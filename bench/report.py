@@ -7,9 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from bench.results import AIMS, GATEWAY, KERNEL, NULL, Results, Row
-
-PEERS = {KERNEL: "to kernel", NULL: "to null"}
+from bench.results import AIMS, KERNEL, NULL_OF, Results, Row
 
 
 def figure(value: float) -> str:
@@ -23,24 +21,32 @@ def cell(row: Row, path: str) -> str:
     return figure(middle) + (f" [dim]({figure(min(taken))}-{figure(max(taken))})[/]" if len(taken) > 1 else "")
 
 
-def ratio(row: Row, peer: str) -> str:
-    value = row.ratio(GATEWAY, peer)
-    return "-" if value is None else f"{value:.2f}"
-
-
 def table(title: str, rows: dict[str, Row]) -> Table:
     paths = list(dict.fromkeys(path for row in rows.values() for path in row.values))
-    peers = [peer for peer in PEERS if peer in paths and GATEWAY in paths]
     out = Table(title=title, title_justify="left")
     out.add_column("")
     out.add_column("unit")
     for path in paths:
         out.add_column(path, justify="right", overflow="fold")
-    for peer in peers:
-        out.add_column(PEERS[peer], justify="right")
     for name, row in rows.items():
         unit = f"{row.unit}, less is better" if row.fewer_is_better else row.unit
-        out.add_row(name, unit, *(cell(row, path) for path in paths), *(ratio(row, peer) for peer in peers))
+        out.add_row(name, unit, *(cell(row, path) for path in paths))
+    return out
+
+
+def ratios(rows: dict[str, Row]) -> Table | None:
+    """Each gateway beside the kernel's own NAT, and beside what its links do without translation."""
+    pairs = [(path, peer, to) for path, null in NULL_OF.items() for peer, to in ((KERNEL, "kernel"), (null, "null"))
+             if any(row.ratio(path, peer) is not None for row in rows.values())]
+    if not pairs:
+        return None
+    out = Table(title="ratios of the medians", title_justify="left")
+    out.add_column("")
+    for path, _, to in pairs:
+        out.add_column(f"{path} to {to}", justify="right")
+    for name, row in rows.items():
+        values = [row.ratio(path, peer) for path, peer, _ in pairs]
+        out.add_row(name, *("-" if value is None else f"{value:.2f}" for value in values))
     return out
 
 
@@ -61,6 +67,8 @@ def show(results: Results) -> None:
     console.print(" · ".join(f"{name}: {text}" for name, text in results.machine.items()))
     for title, rows in results.sections.items():
         console.print(table(title, rows))
+        if (compared := ratios(rows)) is not None:
+            console.print(compared)
     console.print(aims(results))
     for note in results.notes:
         console.print(f"• {note}")

@@ -11,6 +11,6 @@ __all__ = ["Lab", "Unable", "all_labs"]
 
 def all_labs() -> list[Lab]:
     """Every lab, in the order in which to read them."""
-    from labs import nat_outgoing, no_nat_ranges, pool_switch, public_pool
+    from labs import bridge, nat_outgoing, no_nat_ranges, pool_switch, public_pool
 
-    return [nat_outgoing.LAB, no_nat_ranges.LAB, public_pool.LAB, pool_switch.LAB]
+    return [nat_outgoing.LAB, no_nat_ranges.LAB, public_pool.LAB, pool_switch.LAB, bridge.LAB]

@@ -73,16 +73,18 @@ class Attached:
 
     def _chains(self, own: frozenset[str], bound: frozenset[int]) -> list[nftables.Chain]:
         plan, chains = self.plan, []
+        taken = [*self.excluded_ports, *((port, port) for port in bound)]
         if plan.outside_driver == "packet":
-            taken = [*self.excluded_ports, *((port, port) for port in bound)]
             chains.append(egress.outside_chain(plan, own, self.shared, taken))
         if plan.inside_driver == "packet":
-            chains.append(egress.inside_chain(plan, own))
+            chains.append(egress.inside_chain(plan, own, self.shared, taken))
         return chains
 
     def _make(self) -> None:
         """Fail closed at every step: the drop before the capture, the capture before forwarding."""
         plan, changes = self.plan, self._changes
+        if plan.inside_driver == "packet":
+            inside.give_addresses(changes, plan)  # before the drop: from then on they count as the host's own
         own, bound = interfaces.addresses(), ports.listening()
         self.shared = frozenset(address for address in plan.egress_addresses if address in own)
         dedicated = [address for address in plan.egress_addresses if address not in own]

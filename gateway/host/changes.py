@@ -60,10 +60,10 @@ class Changes:
         self._attempt(number, f"add the route {fields} by {interface}",
                       lambda: self.kernel.route("add", **self._with_interface(interface, fields)))
 
-    def address(self, interface: str, address: str, length: int) -> None:
-        """An address without the route to its network: pods are reached by the host's own routes."""
+    def address(self, interface: str, address: str, length: int, connected: bool = False) -> None:
+        """An address; without `connected` no route to its network comes along."""
         fields = {"address": address, "prefixlen": length}
-        flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if ":" in address else 0)
+        flags = (0 if connected else IFA_F_NOPREFIXROUTE) | (IFA_F_NODAD if ":" in address else 0)
         number = self._journal.record("address", interface=interface, fields=fields)
         self._attempt(number, f"give {interface} the address {address}", lambda: self.kernel.addr(
             "add", index=index(self.kernel, interface), flags=flags, **fields), keep=True)

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -32,10 +33,8 @@ def answer(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None:
     """Have the kernel answer ARP and ND for the addresses on the outside interface. Needs forwarding to be on."""
     versions = set()
     for text in dedicated:
-        parsed = ip_address(text)
-        versions.add(parsed.version)
-        changes.route(plan.inside_interface, family=socket.AF_INET6 if parsed.version == 6 else socket.AF_INET,
-                      dst=f"{text}/{parsed.max_prefixlen}")
+        versions.add(ip_address(text).version)
+        changes.route(plan.inside_interface, **_elsewhere(text))
         changes.proxy(plan.outside_interface, text)
     if 4 in versions:
         changes.setting(f"ipv4/neigh/{plan.outside_interface}/proxy_delay", 0)
@@ -48,11 +47,15 @@ def answer(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None:
 
 
 def answer_still(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None:
-    """The kernel forgets whom to answer for when the interface goes down; say it again, which is no harm otherwise."""
-    with suppress(OSError, NetlinkError, HostError):
-        there = index(changes.kernel, plan.outside_interface)
+    """The kernel forgets whom to answer for when an interface goes down; say it again, which is no harm otherwise."""
+    with suppress(OSError, HostError):
+        outside = index(changes.kernel, plan.outside_interface)
+        inside = index(changes.kernel, plan.inside_interface)
         for text in dedicated:
-            changes.kernel.neigh("add", ifindex=there, dst=text, flags=NTF_PROXY)
+            with suppress(NetlinkError):
+                changes.kernel.neigh("add", ifindex=outside, dst=text, flags=NTF_PROXY)
+            with suppress(NetlinkError):
+                changes.kernel.route("add", oif=inside, **_elsewhere(text))
 
 
 def outside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: Iterable[Range]) -> Chain:
@@ -60,10 +63,7 @@ def outside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: 
     are not the gateway's."""
     rules = [Rule(nftables.tagged(kind), ACCEPT) for kind in VLAN_TAGS]
     rules.append(Rule(nftables.neighbour_discovery(), ACCEPT))
-    for address in sorted(shared):
-        rules += [Rule((*nftables.network(_host(address)), *nftables.protocol(number),
-                        *nftables.destination_port(*ports)), DROP)
-                  for number in (TCP, UDP) for ports in without(plan.port_range, taken)]
+    rules += _shared_ports(plan, shared, taken)
     rules += [Rule(nftables.network(_host(address)), DROP)
               for address in plan.egress_addresses if address not in own]
     pods = [ip_network(cidr, strict=False) for cidr in plan.inside_cidrs]
@@ -73,14 +73,25 @@ def outside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: 
     return Chain(plan.outside_interface, rules)
 
 
-def inside_chain(plan: Plan, own: Iterable[str]) -> Chain:
-    """What the gateway takes at a packet inside: all that comes from the pods and is not meant for the host."""
+def inside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: Iterable[Range]) -> Chain:
+    """What the gateway takes at a packet inside: all that comes from the pods and is not meant for the host.
+
+    To a shared address it may be meant for another pod (RFC 4787 REQ-9), by the ports as at the outside.
+    """
     rules = [Rule(nftables.tagged(kind), ACCEPT) for kind in VLAN_TAGS]
     rules.append(Rule(nftables.neighbour_discovery(), ACCEPT))
     rules += [Rule(nftables.network(ip_network(cidr)), ACCEPT) for cidr in GROUPS]
+    rules += _shared_ports(plan, shared, taken)
     rules += [Rule(nftables.network(_host(address)), ACCEPT) for address in sorted(own)]
     rules += [Rule(nftables.network(ip_network(cidr, strict=False), source=True), DROP) for cidr in plan.inside_cidrs]
     return Chain(plan.inside_interface, rules)
+
+
+def _shared_ports(plan: Plan, shared: Iterable[str], taken: Iterable[Range]) -> list[Rule]:
+    """Of addresses that the host owns too: the gateway's ports."""
+    return [Rule((*nftables.network(_host(address)), *nftables.protocol(number), *nftables.destination_port(*ports)),
+                 DROP)
+            for address in sorted(shared) for number in (TCP, UDP) for ports in without(plan.port_range, taken)]
 
 
 def announce(outside: Interface, dedicated: Iterable[str]) -> None:
@@ -111,6 +122,13 @@ def _advertisement(address: str, mac: bytes) -> bytes:
     body = body[:2] + struct.pack("!H", ~total & 0xFFFF) + body[4:]
     header = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + own + everyone
     return b"\x33\x33\x00\x00\x00\x01" + mac + b"\x86\xdd" + header + body
+
+
+def _elsewhere(address: str) -> dict[str, Any]:
+    """The route that makes the kernel answer for an address on another interface than the route's."""
+    parsed = ip_address(address)
+    return {"family": socket.AF_INET6 if parsed.version == 6 else socket.AF_INET,
+            "dst": f"{address}/{parsed.max_prefixlen}"}
 
 
 def _host(address: str) -> IPv4Network | IPv6Network:

@@ -48,9 +48,18 @@ def open_device(changes: Changes, plan: Plan) -> None:
     with suppress(OSError):
         write_setting(f"ipv4/conf/{plan.inside_interface}/rp_filter", lax)
     changes.kernel.link("set", index=there, mtu=plan.inside_mtu, state="up")
+    give_addresses(changes, plan)
+
+
+def give_addresses(changes: Changes, plan: Plan) -> None:
+    """The gateway's own on the inside; what the interface has already stays as it is.
+
+    On the pods' own interface the route to the network comes along: it is how pods there are reached.
+    """
     for text in plan.inside_addresses:
         parsed = ip_interface(text)
-        changes.address(plan.inside_interface, str(parsed.ip), parsed.network.prefixlen)
+        changes.address(plan.inside_interface, str(parsed.ip), parsed.network.prefixlen,
+                        connected=plan.inside_driver != "tun")
 
 
 class Capture:

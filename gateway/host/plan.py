@@ -14,7 +14,7 @@ class Plan:
     """Addresses and CIDRs are text, either family. Ports are inclusive ranges.
 
     inside_driver, outside_driver: "tun", "packet" or "memory" (nothing is done for a memory side).
-    inside_addresses: the gateway's own on the inside, with prefix length; given to the TUN.
+    inside_addresses: the gateway's own on the inside, with prefix length; given to that interface if it lacks them.
     inside_cidrs: what comes from there is captured (tun) or withheld from the host's own forwarding (packet).
     captured_interfaces: also what comes in there is captured, whatever its source.
     egress_addresses: those the host owns itself are shared with it, port by port; the others become the gateway's.

@@ -23,18 +23,23 @@ def build(resources: Resources, *, shared: Collection[str] = frozenset(), inside
     the Gateway gives none for that side. listening: ports that the host listens on, by "tcp" and "udp".
     """
     spec = resources.gateway.spec
+    inside, outside = tuple(inside), tuple(outside)
     own_inside = own_addresses([one.ip for one in spec.inside.addresses], inside)
     own_outside = own_addresses([one.ip for one in spec.outside.addresses], outside)
     egress = egress_addresses(resources, own_outside)
     held = {ip_address(one) for one in shared}
     return Ruleset(
-        [*address_sets(resources), *own_sets(own_inside, own_outside), *egress_sets(egress, held)],
+        [*address_sets(resources), *own_sets(own_inside, own_outside, own_addresses([], (*inside, *outside))),
+         *egress_sets(egress, held)],
         settings(resources, own_inside, own_outside, egress, held & set(egress), listening or {}))
 
 
 def own_addresses(given: list[Address], found: Iterable[str]) -> list[Address]:
-    """The gateway's own on one side: those written, else those that the interface has ("10.0.0.1" or "10.0.0.1/16")."""
-    return given or [ip_interface(one).ip for one in found]
+    """The gateway's own on one side: those written, else those that the interface has ("10.0.0.1" or "10.0.0.1/16").
+
+    Link-local ones come last: an error from one reaches nobody behind a router.
+    """
+    return given or sorted((ip_interface(one).ip for one in found), key=lambda one: one.is_link_local)
 
 
 def egress_addresses(resources: Resources, own_outside: list[Address]) -> list[Address]:
@@ -95,11 +100,12 @@ def host_sets(resources: Resources) -> Iterator[AddressSet]:
             yield address_set(cidr, decision.NO_TRANSLATE, "externalNodesCIDRs")
 
 
-def own_sets(inside: list[Address], outside: list[Address]) -> Iterator[AddressSet]:
-    for address in inside:
-        yield address_set(ip_network(address), decision.OWN_INSIDE, "inside.addresses")
-    for address in outside:
-        yield address_set(ip_network(address), decision.OWN_OUTSIDE, "outside.addresses")
+def own_sets(inside: list[Address], outside: list[Address], held: list[Address]) -> Iterator[AddressSet]:
+    """held: those that an interface has, so that the host answers there; two answers would be one too many."""
+    for flag, addresses, name in ((decision.OWN_INSIDE, inside, "inside.addresses"),
+                                  (decision.OWN_OUTSIDE, outside, "outside.addresses")):
+        for address in addresses:
+            yield address_set(ip_network(address), flag | (decision.SHARED if address in held else 0), name)
 
 
 def egress_sets(egress: list[Address], held: set[Address]) -> Iterator[AddressSet]:

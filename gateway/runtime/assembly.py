@@ -44,7 +44,7 @@ class HostFacts:
 
 
 def look(resources: Resources) -> HostFacts:
-    """The addresses the interfaces have, before anything is changed."""
+    """The addresses the interfaces have, before anything is changed, and those that a packet inside will be given."""
     if in_memory(resources):
         return HostFacts()
     from ..host.interfaces import interface
@@ -53,22 +53,26 @@ def look(resources: Resources) -> HostFacts:
     drivers = spec.inside.driver, spec.outside.driver
     inside, outside = (interface(name).addresses if driver == "packet" else ()
                        for driver, name in zip(drivers, names, strict=True))
+    if spec.inside.driver == "packet":
+        inside = (*inside, *(str(one) for one in spec.inside.addresses))
     return HostFacts(inside, outside)
 
 
 def plan_of(resources: Resources, facts: HostFacts) -> Plan:
-    """What the host must do for these resources. With a TUN and no `capture`, what comes from any pool is captured."""
+    """What the host must do for these resources. Without `capture`, what comes from any pool is captured."""
     from ..host import Plan
 
     spec, (inside, outside) = resources.gateway.spec, resources.gateway.interfaces
-    captured = spec.inside.capture or [pool.spec.cidr for pool in counting(resources.pools)]
+    captured = list(spec.inside.capture)
+    if not captured or (spec.inside.driver != "tun" and all(isinstance(one, str) for one in captured)):
+        captured += [pool.spec.cidr for pool in counting(resources.pools)]
     egress = egress_addresses(resources, own_addresses([one.ip for one in spec.outside.addresses], facts.outside))
     return Plan(
         name=resources.gateway.name, inside_interface=inside, outside_interface=outside,
         inside_driver=spec.inside.driver, outside_driver=spec.outside.driver, inside_mtu=spec.inside.mtu,
         inside_addresses=tuple(str(one) for one in spec.inside.addresses),
         inside_cidrs=tuple(str(one) for one in captured if not isinstance(one, str)),
-        captured_interfaces=tuple(one for one in captured if isinstance(one, str)),
+        captured_interfaces=tuple(one for one in captured if isinstance(one, str) and one != inside),
         egress_addresses=tuple(str(one) for one in egress),
         port_range=spec.nat.port_range or PORTS,
     )

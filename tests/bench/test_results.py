@@ -48,7 +48,7 @@ def test_an_upper_bound_is_not_a_lower_one() -> None:
 def test_the_table_shows_ratio_and_spread() -> None:
     results = run_of([100, 300, 200], [400])
     out = Console(file=io.StringIO(), width=140)
-    out.print(report.table("on links", results.sections["on links"]))
+    out.print(report.table("on links", results.sections["on links"]), report.ratios(results.sections["on links"]))
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "200 (100-300)" in text
     assert "0.50" in text

@@ -150,7 +150,7 @@ def test_egress_and_own_addresses() -> None:
     rules = build(load(text), shared={"198.51.100.10"}, outside=["198.51.100.2/24", "2001:db8:e::2", "fe80::2/64"])
     assert flags(rules, "198.51.100.10") == EGRESS | SHARED and flags(rules, "2001:db8:e::10") == EGRESS
     assert flags(rules, "10.0.0.1") == OWN_INSIDE and flags(rules, "fd00::1") == OWN_INSIDE | LOCAL_SCOPE
-    assert flags(rules, "10.0.0.2") == 0 and flags(rules, "198.51.100.2") == OWN_OUTSIDE
+    assert flags(rules, "10.0.0.2") == 0 and flags(rules, "198.51.100.2") == OWN_OUTSIDE | SHARED
     found = rules.settings
     assert found.egress4 == (words("198.51.100.10"),) and found.egress6 == (words("2001:db8:e::10"),)
     assert found.shared == {words("198.51.100.10")}
@@ -167,7 +167,7 @@ def test_masquerade_when_a_family_has_no_egress_address() -> None:
     found = ["198.51.100.2/24", "2001:db8::2/64", "fe80::2/64"]
     rules = build(load(gateway("addresses: [198.51.100.10]")), outside=found)
     assert rules.settings.egress4 == (words("198.51.100.10"),) and rules.settings.egress6 == (words("2001:db8::2"),)
-    assert flags(rules, "2001:db8::2") == EGRESS | OWN_OUTSIDE
+    assert flags(rules, "2001:db8::2") == EGRESS | OWN_OUTSIDE | SHARED
 
 
 def test_nat_outgoing_address_replaces_the_v4_ones() -> None:

@@ -125,6 +125,8 @@ WRONG = [  # what is written below "outside: {interface: eth0}", the field, word
     ("inside: {capture: [10.0.0.1/8]}", "spec.inside.capture[0]", "has host bits set below its mask; write 10.0.0.0/8"),
     ("inside: {capture: [10.0.0.300]}", "spec.inside.capture[0]", "is no IPv4 or IPv6 address"),
     ("inside: {capture: ['']}", "spec.inside.capture[0]", "is no interface name"),
+    ("inside: {driver: packet, interface: br0, capture: [br0, cali0]}", "spec.inside.capture[1]",
+     "cali0: with driver packet only what comes in by inside.interface can be captured"),
     ("addresses: [198.51.100.10/32]", "spec.addresses[0]", "must be one address, without /; write 198.51.100.10"),
     ("addresses: [198.51.100.10, 198.51.100.10]", "spec.addresses[1]", "198.51.100.10 is here twice"),
     ("addresses: ['2001:db8::1', '2001:0db8::0:1']", "spec.addresses[1]", "2001:db8::1 is here twice"),

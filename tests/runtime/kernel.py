@@ -66,6 +66,12 @@ class World:
         stack.callback(self.end)
         stack.enter_context(self.echo())
 
+    def replace(self, old: str, new: str) -> None:
+        """Change the resources' text."""
+        text = self.file.read_text()
+        assert old in text
+        self.file.write_text(text.replace(old, new))
+
     def end(self) -> None:
         for process in self.processes:
             if process.poll() is None:

@@ -28,39 +28,47 @@ def world(tmp_path):
         yield World(stack, tmp_path)
 
 
-def test_pods_are_translated_and_nothing_is_left_after_sigterm(world):
-    before = world.state()
-    gateway = world.start()
-    assert (world.ask(SERVER), world.ask(SERVER6)) == (EGRESS, EGRESS6)
-    assert world.state() != before
+@pytest.fixture(params=["tun", "packet"])
+def either(request, world):
+    """A world whose gateway has pods behind a TUN, or reads the pods' own interface."""
+    if request.param != "tun":
+        world.replace("{driver: tun, interface: gw-inside}", f"{{driver: {request.param}, interface: pod}}")
+    return world
+
+
+def test_pods_are_translated_and_nothing_is_left_after_sigterm(either):
+    before = either.state()
+    gateway = either.start()
+    assert (either.ask(SERVER), either.ask(SERVER6)) == (EGRESS, EGRESS6)
+    assert either.state() != before
     gateway.send_signal(signal.SIGTERM)
     assert gateway.wait(20) == 0
-    assert world.state() == before
-    assert not world.socket.exists()
+    assert either.state() == before
+    assert not either.socket.exists()
 
 
-def test_after_a_kill_nothing_leaves_raw_and_the_next_start_cleans_up(world):
-    before = world.state()
-    gateway = world.start()
-    assert world.ask() == EGRESS
+def test_after_a_kill_nothing_leaves_raw_and_the_next_start_cleans_up(either):
+    before = either.state()
+    gateway = either.start()
+    assert either.ask() == EGRESS
     gateway.kill()
     gateway.wait(20)
-    world.seen.clear()
-    assert world.ask(SERVER, seconds=0.3) is None and world.ask(SERVER6, seconds=0.3) is None
-    assert world.seen == []
-    again = world.start()
-    assert (world.ask(SERVER), world.ask(SERVER6)) == (EGRESS, EGRESS6)
+    either.seen.clear()
+    assert either.ask(SERVER, seconds=0.3) is None and either.ask(SERVER6, seconds=0.3) is None
+    assert either.seen == []
+    again = either.start()
+    assert (either.ask(SERVER), either.ask(SERVER6)) == (EGRESS, EGRESS6)
     again.send_signal(signal.SIGTERM)
     assert again.wait(20) == 0
-    assert world.state() == before
+    assert either.state() == before
 
 
-def test_no_packet_leaves_untranslated_at_start_reload_or_end(world):
+def test_no_packet_leaves_untranslated_at_start_reload_or_end(either):
     """The server would answer pods directly, and hears a pod that never stops sending."""
     stop = threading.Event()
 
     def chatter():
-        with world.pod.enter():
+        with either.pod.enter():
             senders = [socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)]
         while not stop.is_set():
             for sender, address in zip(senders, (SERVER, SERVER6), strict=True):
@@ -75,56 +83,55 @@ def test_no_packet_leaves_untranslated_at_start_reload_or_end(world):
     thread.start()
     try:
         for _ in range(2):
-            gateway = world.start()
+            gateway = either.start()
             time.sleep(0.3)
             gateway.send_signal(signal.SIGHUP)
-            world.until("reloaded", gateway)
+            either.until("reloaded", gateway)
             time.sleep(0.2)
             gateway.send_signal(signal.SIGTERM)
             assert gateway.wait(20) == 0
             time.sleep(0.2)
-        gateway = world.start()
+        gateway = either.start()
         gateway.kill()
         gateway.wait(20)
-        gateway = world.start()
+        gateway = either.start()
         time.sleep(0.2)
     finally:
         stop.set()
         thread.join(10)
-    assert len(world.seen) > 200
-    assert {address for address, _ in world.seen} == {EGRESS, EGRESS6}
+    assert len(either.seen) > 200
+    assert {address for address, _ in either.seen} == {EGRESS, EGRESS6}
 
 
-def test_a_pool_that_a_reload_brings_is_captured_and_one_that_goes_is_not(world):
-    before = world.state()
-    gateway = world.start()
-    assert world.ask(source=LATER) == LATER  # no pool of ours: the node forwards it as any router would
-    text = world.file.read_text()
+def test_a_pool_that_a_reload_brings_is_captured_and_one_that_goes_is_not(either):
+    before = either.state()
+    gateway = either.start()
+    assert either.ask(source=LATER) == LATER  # no pool of ours: the node forwards it as any router would
+    text = either.file.read_text()
     pool = ("---\napiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: later}\n"
             "spec: {cidr: 172.31.0.0/16, natOutgoing: true}\n")
-    world.file.write_text(text + pool)
-    world.until("generation=2", gateway)
-    assert world.ask(source=LATER) == EGRESS and world.ask() == EGRESS
-    captured = world.state()["rules"]
-    world.file.write_text(text)
-    world.until("generation=3", gateway)
-    assert len(world.state()["rules"]) == len(captured) - 2
-    assert world.ask() == EGRESS
+    either.file.write_text(text + pool)
+    either.until("generation=2", gateway)
+    assert either.ask(source=LATER) == EGRESS and either.ask() == EGRESS
+    either.file.write_text(text)
+    either.until("generation=3", gateway)
+    assert either.ask(source=LATER) == LATER
+    assert either.ask() == EGRESS
     gateway.send_signal(signal.SIGTERM)
     assert gateway.wait(20) == 0
-    assert world.state() == before
+    assert either.state() == before
 
 
-def test_masquerading_to_the_nodes_own_address(world):
+def test_masquerading_to_the_nodes_own_address(either):
     """No egress address given: the outside interface's own, shared with the host, port by port."""
-    world.file.write_text(world.file.read_text().replace('  addresses: [198.51.100.10, "2001:db8:e::10"]\n', ""))
-    before = world.state()
-    gateway = world.start()
-    assert (world.ask(SERVER), world.ask(SERVER6)) == ("198.51.100.1", "2001:db8:e::1")
-    assert "0% packet loss" in world.server.run("ping -c 2 -i 0.2 198.51.100.1").stdout
+    either.file.write_text(either.file.read_text().replace('  addresses: [198.51.100.10, "2001:db8:e::10"]\n', ""))
+    before = either.state()
+    gateway = either.start()
+    assert (either.ask(SERVER), either.ask(SERVER6)) == ("198.51.100.1", "2001:db8:e::1")
+    assert "0% packet loss" in either.server.run("ping -c 2 -i 0.2 198.51.100.1").stdout
     gateway.send_signal(signal.SIGTERM)
     assert gateway.wait(20) == 0
-    assert world.state() == before
+    assert either.state() == before
 
 
 def test_a_second_gateway_in_the_namespace_does_not_harm_the_first(world):
@@ -134,8 +141,48 @@ def test_a_second_gateway_in_the_namespace_does_not_harm_the_first(world):
     assert world.ask() == EGRESS
 
 
+def test_the_nodes_own_addresses_answer_once(either):
+    """Those of the interfaces, which the node has, beside egress addresses that it has not."""
+    either.start()
+    for asker, addresses in ((either.server, ("198.51.100.1", "2001:db8:e::1", EGRESS, EGRESS6)),
+                             (either.pod, ("192.168.1.1", "fd00:192::1", "198.51.100.1", EGRESS, EGRESS6))):
+        for address in addresses:
+            assert " 2 received, 0% packet loss" in asker.run(f"ping -c 2 -i 0.2 {address}").stdout, address
+
+
+def test_a_packet_inside_is_given_the_addresses_it_lacks(world):
+    """A bare interface and one written address: that one is the pods' default gateway."""
+    world.node.run("ip addr flush dev pod scope global")
+    world.replace("{driver: tun, interface: gw-inside}",
+                  '{driver: packet, interface: pod, addresses: [192.168.1.1/24, "fd00:192::1/64"]}')
+    before = world.state()
+    gateway = world.start()
+    assert (world.ask(SERVER), world.ask(SERVER6)) == (EGRESS, EGRESS6)
+    assert " 2 received, 0% packet loss" in world.pod.run("ping -c 2 -i 0.2 192.168.1.1").stdout
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.wait(20) == 0
+    assert world.state() == before
+
+
+def test_a_packet_inside_that_was_down_is_used_again(world):
+    """Going down took the pods' routes along, and with them what makes the node answer for egress addresses."""
+    world.replace("{driver: tun, interface: gw-inside}", "{driver: packet, interface: pod}")
+    world.start()
+    assert world.ask() == EGRESS
+    world.node.run("ip link set pod down")
+    assert world.ask(seconds=0.3) is None
+    world.server.run("ip neigh flush all")
+    world.node.run("ip link set pod up")
+    deadline = time.monotonic() + 15
+    while (answer := world.ask()) is None and time.monotonic() < deadline:
+        pass
+    assert answer == EGRESS
+
+
 @pytest.mark.parametrize(("old", "new", "says"), [
     ("interface: eth0", "interface: nosuch0", "no interface 'nosuch0'"),
+    ("driver: tun, interface: gw-inside", "driver: packet, interface: nosuch0", "no interface 'nosuch0'"),
+    ("driver: tun, interface: gw-inside", "driver: packet, interface: lo", "not an Ethernet interface"),
     ("interface: gw-inside", "interface: pod", "pod"),
 ])
 def test_an_interface_that_cannot_be_is_status_3_and_changes_nothing(world, old, new, says):
@@ -177,14 +224,14 @@ def test_a_tun_that_is_taken_away_ends_the_gateway_and_nothing_leaves_raw(world,
     assert world.seen == [] and world.state() == before
 
 
-def test_an_outside_interface_that_was_down_is_used_again(world):
-    world.start()
-    assert world.ask() == EGRESS
-    world.node.run("ip link set eth0 down")
-    assert world.ask(seconds=0.3) is None
-    world.node.run("ip link set eth0 up")
+def test_an_outside_interface_that_was_down_is_used_again(either):
+    either.start()
+    assert either.ask() == EGRESS
+    either.node.run("ip link set eth0 down")
+    assert either.ask(seconds=0.3) is None
+    either.node.run("ip link set eth0 up")
     deadline = time.monotonic() + 15
-    while (answer := world.ask()) is None and time.monotonic() < deadline:
+    while (answer := either.ask()) is None and time.monotonic() < deadline:
         pass
     assert answer == EGRESS
 
@@ -195,11 +242,11 @@ def test_a_smaller_mtu_than_the_resources_say_is_told(world):
     assert "eth0 has an MTU of 1400" in world.log and "write mtu: 1400" in world.log
 
 
-def test_signals_during_the_start_leave_nothing(world):
-    before = world.state()
+def test_signals_during_the_start_leave_nothing(either):
+    before = either.state()
     for delay in (0.25, 0.35, 0.45):
-        gateway = world.start(wait=False)
+        gateway = either.start(wait=False)
         time.sleep(delay)
         gateway.send_signal(signal.SIGTERM)
         assert gateway.wait(20) in (0, -signal.SIGTERM)
-        assert world.state() == before
+        assert either.state() == before

@@ -179,6 +179,11 @@ class Gateway(Resource):
             if not name and getattr(self.spec, side).driver == "packet":
                 yield Problem(("spec", side, "interface"), "is required with driver packet; add the interface's name, "
                                                            "such as eth0")
+        if self.spec.inside.driver == "packet":
+            for index, one in enumerate(self.spec.inside.capture):
+                if isinstance(one, str) and one != self.spec.inside.interface:
+                    yield Problem(("spec", "inside", "capture", index), f"{one}: with driver packet only what comes in "
+                                  "by inside.interface can be captured; name the pods' CIDRs, or use driver tun")
         inside, outside = self.interfaces
         if inside and inside == outside:
             yield Problem(("spec", "outside", "interface"), f"{outside} is the inside interface too; name another one")
