@@ -6,7 +6,7 @@ Off the established-flow path, so plain Python. An error never opens, refreshes 
 from __future__ import annotations
 
 from ..match import decision
-from ..wire import bits, fault, icmp, kind, protocol, sides
+from ..wire import bits, fault, icmp, ipv4, kind, protocol, sides
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
@@ -14,6 +14,9 @@ from .engine import Engine
 from .opener import difference, sum16
 from .tcp import after
 from .verdict import Verdict
+
+# A later fragment of these does not say which flow it is of.
+PORTED = {protocol.TCP, protocol.UDP, protocol.UDPLITE, protocol.ICMP, protocol.ICMPV6, protocol.SCTP, protocol.DCCP}
 
 
 class Errors:
@@ -41,18 +44,22 @@ class Errors:
             return Verdict.DROP_TTL_EXCEEDED
         if quote.protocol == protocol.TCP and not self.in_window(base, direction):
             return Verdict.DROP_ERROR_OUT_OF_WINDOW
-        spoofed = self.judge_source(side, self.hides_sender(base, direction))
+        label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
+        leaves = label >> row.LABEL_SIDE & 1
+        hidden = self.hides_sender(base, direction) or (leaves == sides.OUTSIDE != side and self.hides_router())
+        spoofed = self.judge_source(side, hidden)
         if spoofed is not Verdict.ACCEPT:
             return spoofed
-        self.rewrite(base, direction)
-        label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
-        self.engine.batch.out[index] = label >> row.LABEL_SIDE & 1
+        self.rewrite(base, direction, hidden)
+        self.engine.batch.out[index] = leaves
         return Verdict.ACCEPT
 
     def find(self, side: int, now: int) -> int:
         """The flow and direction that the error travels in: that of a packet going the quoted one's way back."""
         packet, quote = self.engine.packet, self.quote
         if (packet.destination_high, packet.destination_low) != (quote.source_high, quote.source_low):
+            return 0
+        if quote.fragment & ipv4.OFFSET_MASK and quote.protocol in PORTED:
             return 0
         ports = (quote.ports & bits.M16) << 16 | quote.ports >> 16
         label = side << row.LABEL_SIDE | quote.protocol << row.LABEL_PROTOCOL | ports
@@ -77,6 +84,13 @@ class Errors:
         arrived = base * row.WORDS + direction * row.TUPLE_STRIDE
         return bool((r64[arrived], r64[arrived + 1]) != (r64[sent + 2], r64[sent + 3]))
 
+    def hides_router(self) -> bool:
+        """Whether the error comes from somebody who would be translated, though the flow is not: no address leaks."""
+        packet, ruleset = self.engine.packet, self.engine.decider.ruleset
+        source = ruleset.flags(packet.source_high, packet.source_low)
+        target = ruleset.flags(packet.destination_high, packet.destination_low)
+        return bool(ruleset.translated(source, target)) and not self.engine.options.outside_filtered
+
     def judge_source(self, side: int, hidden: bool) -> Verdict:
         """Routers send errors from any address of theirs, but not from one that can be nobody's (RFC 2827, 6890)."""
         packet, ruleset = self.engine.packet, self.engine.decider.ruleset
@@ -93,8 +107,11 @@ class Errors:
         confined = not hidden and source & decision.LOCAL_SCOPE and not target & decision.LOCAL_SCOPE
         return Verdict.DROP_LINK_SCOPE if confined else Verdict.ACCEPT
 
-    def rewrite(self, base: int, direction: int) -> None:
-        """The quote becomes the packet as its sender sent it, the outer addresses those of the way back."""
+    def rewrite(self, base: int, direction: int, hidden: bool) -> None:
+        """The quote becomes the packet as its sender sent it, the outer addresses those of the way back.
+
+        hidden: the error leaves from the address of the flow's end, whoever behind it sent it.
+        """
         packet, r64, r16 = self.engine.packet, self.engine.table.r64, self.engine.table.r16
         sent = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
         flip = bits.M16 if direction else 0
@@ -103,7 +120,7 @@ class Errors:
                            r16[base * row.HALVES + row.ADDRESS_DELTA] ^ flip,
                            r16[base * row.HALVES + row.TRANSPORT_DELTA] ^ flip, 0)
         source = packet.source_high, packet.source_low
-        if self.hides_sender(base, direction):
+        if hidden:
             source = r64[sent + 2], r64[sent + 3]
         target = r64[sent], r64[sent + 1]
         delta = difference(sum16(*source) + sum16(*target),

@@ -174,6 +174,26 @@ def test_errors_about_untranslated_flows_cross_untouched():
     assert back(sim, about) == forwarded(about)
 
 
+def test_a_translated_router_on_the_way_of_an_untranslated_flow_is_not_seen():
+    """It would be translated towards that host, the flow's end is not: the error leaves from the flow's end."""
+    public, router = "203.0.112.7", A4
+    from gateway.testing.strategies import pool
+
+    sim = Simulator(world(pool("internal", "192.168.0.0/16"), pool("public", "203.0.112.0/24", natOutgoing=False)))
+    out(sim, build.udp_datagram(public, 40000, S4, 53))
+    delivered = back(sim, build.udp_datagram(S4, 53, public, 40000))
+    told = seen(out(sim, build.icmp_message(router, S4, 11, 0, bytes(4) + delivered)))
+    assert (told.source, told.destination, told.icmp) == (public, S4, (11, 0))
+
+
+def test_a_quoted_fragment_without_ports_is_nobodys():
+    """It does not belong to the flow whose ports are 0 either."""
+    sim = Simulator(world())
+    emitted = seen(out(sim, build.udp_datagram(A4, 0, S4, 0)))
+    later = build.ip(emitted.source, S4, 17, bytes(40), fragment=5)
+    assert refused(sim, error(S4, emitted.source, later, 11, 1), "outside") == "drop_error_unmatched"
+
+
 def test_the_gateways_own_address_answers_echo():
     """RFC 5508 section 3 and RFC 1122: on both sides, and without a flow."""
     (a6, s6, e6) = HOSTS[6]
