@@ -37,6 +37,7 @@ CONSTANTS = [
 ]
 # One memory is read in views of 1, 2, 4 and 8 bytes: the compiler must not assume that they never overlap.
 FLAGS = ["-O2", "-g0", "-fno-strict-aliasing"]
+SANITIZE = os.environ.get("GATEWAY_SANITIZE", "").split()  # flags for compiler and linker, given by scripts/sanitize
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,
@@ -90,7 +91,8 @@ def extensions() -> list[Extension]:
     sources = [path.with_suffix(".py") for path in hot if path not in declared]
     sources += [path.relative_to(ROOT) for path in sorted((ROOT / "gateway").rglob("*.pyx"))]
     return cythonize(
-        [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=FLAGS)
+        [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=FLAGS + SANITIZE,
+                   extra_link_args=SANITIZE)
          for path in sources],
         compiler_directives=DIRECTIVES, nthreads=os.cpu_count() or 1,
     )
