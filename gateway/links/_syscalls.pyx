@@ -32,6 +32,7 @@ cdef extern from "<sys/socket.h>" nogil:
         unsigned int msg_len
     int recvmmsg(int fd, mmsghdr *messages, unsigned int count, int flags, void *timeout)
     int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags)
+    ssize_t recv(int fd, void *buffer, size_t size, int flags)
     enum:
         MSG_DONTWAIT
         MSG_TRUNC
@@ -54,6 +55,7 @@ cdef enum:
 
 include "_frames.pxi"
 include "_next_hop_cache.pxi"
+include "_ring.pxi"
 
 
 cdef class Calls:
@@ -136,7 +138,9 @@ cdef class Tun(Calls):
 
 
 cdef class Packet(Calls):
-    """An AF_PACKET socket with PACKET_VNET_HDR: one system call a batch, each way."""
+    """AF_PACKET sockets with PACKET_VNET_HDR: one system call a batch, each way, or with a ring to send only."""
+
+    RINGS = True
 
     cdef mmsghdr *messages
     cdef iovec *vectors
@@ -144,18 +148,25 @@ cdef class Packet(Calls):
     cdef int64_t mean  # bytes a frame, of the last batches
     cdef uint8_t own[6]
     cdef readonly NextHopCache cache
+    cdef Ring ring
+    cdef int sender
 
-    def __init__(self, int fd, bytes mac, NextHopCache cache):
+    def __init__(self, int fd, int sender, bytes mac, NextHopCache cache):
         super().__init__(fd)
-        self.cache = cache
+        self.sender, self.cache = sender, cache
         self.set_mac(mac)
+
+    def use_ring(self, size_t size, uint32_t frame):
+        """Receive by the ring of `size` bytes, slots of `frame` bytes, that the socket has been given. OSError."""
+        self.ring = Ring(self.fd, size, frame)
 
     def __dealloc__(self):
         free(self.messages)
         free(self.vectors)
 
     def close(self):
-        """The descriptor is its owner's to close."""
+        """The descriptor is its owner's to close; nothing is read after this."""
+        self.ring = None
 
     def set_mac(self, bytes mac):
         if len(mac) != 6:
@@ -181,11 +192,33 @@ cdef class Packet(Calls):
         return 0
 
     def read(self, batch):
-        """Fill the batch with what one recvmmsg gives. Returns its count: IP packets only."""
+        """Fill the batch from the ring, or with what one recvmmsg gives. Returns its count: IP packets only."""
         cdef Frames frames = self.bind(batch)
-        self.reserve(frames.capacity)
-        cdef int count = self.fill(frames)
+        cdef int count
+        if self.ring is not None:
+            count = self.take(frames)
+        else:
+            self.reserve(frames.capacity)
+            count = self.fill(frames)
         batch.count = count
+        return count
+
+    cdef int take(self, Frames frames) noexcept nogil:
+        """What waits in the ring: a frame that fits into a slot lies there, a longer one in the socket's queue."""
+        cdef int count = 0, seen
+        cdef int64_t size, total = 0
+        cdef uint8_t *packet
+        for seen in range(frames.capacity):
+            size = self.ring.waiting()
+            if size == 0 or (seen >= VLEN_LEAST and total + size > IN_FLIGHT):
+                break
+            packet = frames.slab + frames.start[count]
+            size = self.ring.pop(packet - HEADROOM, HEADROOM + FRAME)
+            total += size
+            if self.canonical(packet, size, size > HEADROOM + FRAME):
+                frames.length[count] = <uint32_t>(size - HEADROOM)
+                count += 1
+        self.received += count
         return count
 
     cdef int fill(self, Frames frames) noexcept nogil:
@@ -200,7 +233,8 @@ cdef class Packet(Calls):
             return 0
         for index in range(got):
             total += self.messages[index].msg_len
-            if self.canonical(frames.slab + frames.start[index], index):
+            if self.canonical(frames.slab + frames.start[index], self.messages[index].msg_len,
+                              self.messages[index].msg_hdr.msg_flags & MSG_TRUNC):
                 slot = frames.start[count]  # frames that are not for the gateway give up their place
                 frames.start[count], frames.start[index] = frames.start[index], slot
                 frames.length[count] = self.messages[index].msg_len - HEADROOM
@@ -214,13 +248,13 @@ cdef class Packet(Calls):
         cdef int64_t fits = IN_FLIGHT // (self.mean + 1)
         return <int>(VLEN_LEAST if fits < VLEN_LEAST else fits) if fits < capacity else capacity
 
-    cdef bint canonical(self, uint8_t *packet, int index) noexcept nogil:
+    cdef bint canonical(self, uint8_t *packet, int64_t size, bint cut) noexcept nogil:
         """Move the offload header from before the Ethernet header to before the packet. False: not a whole IP packet."""
-        cdef uint16_t kind, value
-        if self.messages[index].msg_hdr.msg_flags & MSG_TRUNC:
+        cdef uint16_t kind
+        if cut:
             self.truncated += 1
             return False
-        if self.messages[index].msg_len <= HEADROOM:
+        if size <= HEADROOM:
             return False
         memcpy(&kind, packet - 2, 2)
         if kind != htons(0x0800) and kind != htons(0x86DD):
@@ -298,7 +332,7 @@ cdef class Packet(Calls):
         """Send the first `ready` vectors. A frame that the kernel refuses is counted and does not hold up the rest."""
         cdef int at = 0, done = 0, got, retries = RETRIES
         while at < ready:
-            got = sendmmsg(self.fd, self.messages + at, ready - at, MSG_DONTWAIT)
+            got = sendmmsg(self.sender, self.messages + at, ready - at, MSG_DONTWAIT)
             if got > 0:
                 at += got
                 done += got

@@ -146,17 +146,23 @@ class NextHopCache:
 
 
 class Packet(Calls):
-    """An AF_PACKET socket with PACKET_VNET_HDR."""
+    """AF_PACKET sockets with PACKET_VNET_HDR, one to receive and one to send."""
 
-    def __init__(self, fd: int, mac: bytes, cache: NextHopCache) -> None:
+    RINGS = False  # interpreted, one would save nothing
+
+    def __init__(self, fd: int, sender: int, mac: bytes, cache: NextHopCache) -> None:
         super().__init__(fd)
         self.cache = cache
         self._mean = 0
-        self._socket = socket.socket(fileno=os.dup(fd))
+        self._socket, self._sender = (socket.socket(fileno=os.dup(one)) for one in (fd, sender))
         self.set_mac(mac)
+
+    def use_ring(self, size: int, frame: int) -> None:
+        raise NotImplementedError
 
     def close(self) -> None:
         self._socket.close()
+        self._sender.close()
 
     def set_mac(self, mac: bytes) -> None:
         if len(mac) != 6:
@@ -220,7 +226,7 @@ class Packet(Calls):
             else:
                 frame = self._frame(batch, index)
                 taken, retries = self._send(
-                    lambda frame=frame: self._socket.send(frame, socket.MSG_DONTWAIT), retries)  # type: ignore[misc]
+                    lambda frame=frame: self._sender.send(frame, socket.MSG_DONTWAIT), retries)  # type: ignore[misc]
                 done += taken
         self.sent += done
         return done

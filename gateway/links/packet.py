@@ -1,7 +1,9 @@
-"""The outside link: an AF_PACKET socket on an Ethernet interface, with offload headers, a batch a system call.
+"""A link on an Ethernet interface: AF_PACKET sockets with offload headers, a batch a system call or, from a ring, none.
 
-Bound to ETH_P_ALL it sees frames before the host's own ingress does, so that an ingress drop (host.nftables)
-can keep the host's stack from seeing them a second time; bound to ETH_P_IP it would come after that drop.
+Bound to ETH_P_ALL the receiver sees frames before the host's own ingress does, so that an ingress drop
+(host.nftables) can keep the host's stack from seeing them a second time; bound to ETH_P_IP it would come after
+that drop. Sending has a socket of its own: each frame that leaves one wakes whoever waits on it, and the loop waits
+on the receiver.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from .next_hops import NextHops
 from .syscalls import Packet
 
 SOL_PACKET = 263
-PACKET_STATISTICS, PACKET_VNET_HDR, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING = 6, 15, 20, 23
+PACKET_RX_RING, PACKET_STATISTICS, PACKET_COPY_THRESH, PACKET_VERSION, TPACKET_V2 = 5, 6, 7, 10, 1
+PACKET_VNET_HDR, PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING = 15, 20, 23
 ETH_P_ALL = 0x0003
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 RECEIVE_BYTES = 32 * 1024 * 1024  # a frame costs its buffer's true size, 2 KiB and more: room for some ten milliseconds
 SEND_BYTES = 8 * 1024 * 1024
+RING_SLOT = 2048  # a frame of an ordinary MTU; what is longer is copied into the socket's queue instead
+RING_SLOTS = 8192
+RING_BLOCK = 64 * 1024  # what the kernel allocates at once
 
 
 class PacketLink:
@@ -36,11 +42,9 @@ class PacketLink:
     def __init__(self, interface: str, source: NextHopSource, next_hops: Sequence[str] = (),
                  bypass: bool = False) -> None:
         self.name = interface
-        self.mtu, mac = _describe(interface)
-        self._socket = _open(interface, bypass)
+        self.mtu, self._mac = _describe(interface)
         self.next_hops = NextHops(source, self._send_to, next_hops)
-        self._calls = Packet(self._socket.fileno(), mac, self.next_hops.cache)
-        self._mac = mac
+        self._open(bypass)
         self._sent, self._reasons = 0, Counter[str]()
         source.listener = self
 
@@ -83,6 +87,7 @@ class PacketLink:
 
     def tick(self) -> None:
         """Call a few times a second: packets that wait for a next hop are given up in time."""
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN; until it is taken the loop cannot wait
         self.next_hops.tick()
 
     @property
@@ -99,6 +104,34 @@ class PacketLink:
     def close(self) -> None:
         self._calls.close()
         self._socket.close()
+        self._sender.close()
+
+    def _open(self, bypass: bool) -> None:
+        self._socket, self._sender = _new(self.name), _new(self.name)
+        self._calls = Packet(self._socket.fileno(), self._sender.fileno(), self._mac, self.next_hops.cache)
+        try:
+            _set_up_sender(self._sender, bypass)
+            self._sender.bind((self.name, 0))
+            _set_up_receiver(self._socket)
+            if self._calls.RINGS:
+                self._receive_by_ring()
+            self._socket.bind((self.name, ETH_P_ALL))
+        except OSError as error:
+            self.close()
+            raise LinkError(f"cannot open a packet socket on {self.name}: {error.strerror}") from None
+
+    def _receive_by_ring(self) -> None:
+        """Small frames then cost no system call, and no buffer that one core fills and another has to give back.
+
+        Not TPACKET_V3: its blocks are handed over a millisecond late. Without memory for a ring, recvmmsg does.
+        """
+        size = RING_SLOTS * RING_SLOT
+        self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+        self._socket.setsockopt(SOL_PACKET, PACKET_COPY_THRESH, 1)
+        with suppress(OSError):
+            self._socket.setsockopt(
+                SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", RING_BLOCK, size // RING_BLOCK, RING_SLOT, RING_SLOTS))
+            self._calls.use_ring(size, RING_SLOT)
 
     def _look_up(self, batch: Frames, index: int) -> None:
         to = destination(batch, index)
@@ -112,7 +145,7 @@ class PacketLink:
 
     def _send_to(self, packet: bytes, offload: bytes, mac: int) -> bool:
         try:
-            self._socket.sendmsg([link_header(offload, mac, self._mac, packet[0] >> 4), packet])
+            self._sender.sendmsg([link_header(offload, mac, self._mac, packet[0] >> 4), packet])
         except OSError as error:
             self._reasons[reason(error.errno or 0)] += 1
             return False
@@ -139,30 +172,30 @@ def _describe(interface: str) -> tuple[int, bytes]:
     return mtu, mac
 
 
-def _open(interface: str, bypass: bool) -> socket.socket:
+def _new(interface: str) -> socket.socket:
     try:  # protocol 0: nothing is received before the filter is in place
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+        return socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     except PermissionError:
         raise LinkError(f"no permission to open a packet socket on {interface}: run as root, or with the capability "
                         "NET_RAW") from None
-    try:
-        _set_up(opened, bypass)
-        opened.bind((interface, ETH_P_ALL))
-    except OSError as error:
-        opened.close()
-        raise LinkError(f"cannot open a packet socket on {interface}: {error.strerror}") from None
-    return opened
 
 
-def _set_up(opened: socket.socket, bypass: bool) -> None:
+def _set_up_receiver(opened: socket.socket) -> None:
     filter.attach(opened)
     opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     opened.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    _give_room(opened, SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BYTES)
+
+
+def _set_up_sender(opened: socket.socket, bypass: bool) -> None:
+    opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     if bypass:
         opened.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    for force, plain, size in ((SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BYTES),
-                               (SO_SNDBUFFORCE, socket.SO_SNDBUF, SEND_BYTES)):
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, force, size)
-        except PermissionError:  # in a user namespace: as much as net.core.rmem_max allows
-            opened.setsockopt(socket.SOL_SOCKET, plain, size)
+    _give_room(opened, SO_SNDBUFFORCE, socket.SO_SNDBUF, SEND_BYTES)
+
+
+def _give_room(opened: socket.socket, force: int, plain: int, size: int) -> None:
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, force, size)
+    except PermissionError:  # in a user namespace: as much as net.core.rmem_max or wmem_max allows
+        opened.setsockopt(socket.SOL_SOCKET, plain, size)

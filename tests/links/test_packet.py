@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from scapy.all import ARP, ICMP, IP, UDP, Dot1Q, Ether, ICMPv6EchoRequest, IPv6, Raw
 
+from gateway.links import packet
 from gateway.links.link import LinkError
 from gateway.links.packet import PacketLink
 from gateway.testing.namespaces import Namespace
@@ -167,3 +168,45 @@ def test_a_missing_interface_is_an_error_that_names_those_there_are(gateway: Nam
         PacketLink("eth9", OneHop("02:00:00:00:00:01"))
     with gateway.enter(), pytest.raises(LinkError, match="not an Ethernet interface"):
         PacketLink("lo", OneHop("02:00:00:00:00:01"))
+
+
+@pytest.fixture
+def small_ring(gateway: Namespace, server: Namespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[PacketLink]:
+    """Compiled, with a ring of 32 slots."""
+    monkeypatch.setattr(packet, "RING_SLOTS", 32)
+    with gateway.enter():
+        opened = PacketLink("eth0", OneHop(server.mac("eth0")))
+    yield opened
+    opened.close()
+
+
+def datagrams(sender: socket.socket, *bodies: bytes, segment: int = 0) -> None:
+    sender.setsockopt(socket.SOL_UDP, 103, segment)  # UDP_SEGMENT
+    for body in bodies:
+        sender.sendto(body, ("10.0.0.1", 53))
+
+
+def test_a_ring_goes_round_and_keeps_the_order_of_short_and_long_frames(
+    small_ring: PacketLink, server: Namespace,
+) -> None:
+    batch, sizes = Batch(), []
+    with server.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(20):
+            datagrams(sender, b"s" * 10, b"m" * 1400)
+            datagrams(sender, b"l" * 20_000, segment=1000)
+            datagrams(sender, b"e")
+            while small_ring.read_batch(batch):
+                sizes += [batch.length[index] - 28 for index in range(batch.count)
+                          if batch.packet(index)[9] == 17 and batch.packet(index)[0] == 0x45]
+    assert sizes == [10, 1400, 20_000, 1] * 20
+    assert small_ring.dropped == 0
+
+
+def test_what_finds_the_ring_full_is_counted(small_ring: PacketLink, server: Namespace) -> None:
+    with server.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        datagrams(sender, *[b"one of many"] * 100)
+        found = everything(small_ring)
+        datagrams(sender, b"after all")
+    assert len([one for one in found if b"one of many" in one]) <= 32
+    assert small_ring.statistics().reasons["receive_buffer_full"] >= 68
+    assert any(b"after all" in one for one in everything(small_ring))

@@ -80,7 +80,7 @@ class Pair:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             one.setblocking(False)
         self.cache = module.NextHopCache()  # type: ignore[attr-defined]
-        self.packet = module.Packet(self.ours.fileno(), b"\x02\0\0\0\0\x01", self.cache)  # type: ignore[attr-defined]
+        self.packet = module.Packet(self.ours.fileno(), self.ours.fileno(), b"\x02\0\0\0\0\x01", self.cache)  # type: ignore[attr-defined]
         self.tun = module.Tun(self.ours.fileno())  # type: ignore[attr-defined]
 
     def sent(self) -> list[bytes]:
