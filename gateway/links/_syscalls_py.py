@@ -29,6 +29,7 @@ class Calls:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.received = self.sent = self.truncated = self.unresolved = 0
+        self.more = False
         self._failed: Counter[int] = Counter()
 
     def errors(self) -> dict[int, int]:
@@ -75,13 +76,15 @@ class Tun(Calls):
     def read(self, batch: Frames) -> int:
         """Fill the batch until nothing is left to read, it is full, or holds BATCH_BYTES. Returns its count."""
         count = total = 0
+        self.more = True
         while count < batch.capacity and total < BATCH_BYTES:
             start = batch.start[count]
             try:
                 size = os.readv(self.fd, [batch.slab[start - VNET_HEADER : start + FRAME_MAX]])
             except OSError:
-                break
+                size = 0
             if size <= VNET_HEADER:
+                self.more = False
                 break
             batch.length[count] = size - VNET_HEADER
             total += size
@@ -172,8 +175,8 @@ class Packet(Calls):
     def read(self, batch: Frames) -> int:
         """Fill the batch as one recvmmsg would. Returns its count: IP packets only."""
         count = got = total = 0
-        fits = max(IN_FLIGHT // (self._mean + 1), VLEN_LEAST)
-        while got < min(fits, batch.capacity):
+        fits = min(max(IN_FLIGHT // (self._mean + 1), VLEN_LEAST), batch.capacity)
+        while got < fits:
             start = batch.start[count]
             room = batch.slab[start - HEADROOM : start + FRAME_MAX]
             try:
@@ -184,6 +187,7 @@ class Packet(Calls):
             if self._canonical(batch, start, size, flags):
                 batch.length[count] = size - HEADROOM
                 count += 1
+        self.more = got == fits
         if got:
             self._mean = (self._mean * 3 + total // got) // 4
         self.received += count
@@ -212,6 +216,10 @@ class Packet(Calls):
                 if not batch.neighbour[index]:
                     missing.append(index)
         return missing or None
+
+    def write(self, batch: Frames, side: int) -> int:
+        """Resolve and send; -1, and nothing is sent, if there are frames without a next hop."""
+        return -1 if self.resolve(batch, side) else self.send(batch, side)
 
     def send(self, batch: Frames, side: int) -> int:
         """Send the frames whose `out` is `side` and whose next hop is known; returns how many the kernel took."""

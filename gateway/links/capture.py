@@ -65,6 +65,10 @@ class CapturedLink:
         return self.link.mtu
 
     @property
+    def more(self) -> bool:
+        return self.link.more
+
+    @property
     def dropped(self) -> int:
         return self.link.dropped
 

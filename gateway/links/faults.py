@@ -39,6 +39,10 @@ class FaultyLink:
         return self.link.mtu
 
     @property
+    def more(self) -> bool:
+        return self.link.more or bool(self._late)
+
+    @property
     def dropped(self) -> int:
         return self.link.dropped
 

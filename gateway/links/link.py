@@ -56,6 +56,9 @@ class Link(Protocol):
     @property
     def mtu(self) -> int: ...
     @property
+    def more(self) -> bool:
+        """Whether the last read_batch may have left something behind: another one is worth its while."""
+    @property
     def dropped(self) -> int:
         """Frames that were to be sent or held and were not."""
 

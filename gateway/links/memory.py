@@ -62,6 +62,10 @@ class MemoryLink:
         return True
 
     @property
+    def more(self) -> bool:
+        return bool(self._waiting)
+
+    @property
     def dropped(self) -> int:
         return self._statistics.dropped
 

@@ -55,10 +55,11 @@ class PacketLink:
         return self._calls.read(batch)
 
     def write_batch(self, batch: Frames, side: int) -> int:
-        missing = self._calls.resolve(batch, side)
-        if missing is not None:
-            for index in missing:
-                self._look_up(batch, index)
+        sent = self._calls.write(batch, side)
+        if sent >= 0:
+            return sent
+        for index in self._calls.resolve(batch, side) or ():
+            self._look_up(batch, index)
         return self._calls.send(batch, side)
 
     def write(self, packet: bytes, offload: bytes) -> bool:
@@ -89,6 +90,10 @@ class PacketLink:
         """Call a few times a second: packets that wait for a next hop are given up in time."""
         self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN; until it is taken the loop cannot wait
         self.next_hops.tick()
+
+    @property
+    def more(self) -> bool:
+        return self._calls.more
 
     @property
     def dropped(self) -> int:

@@ -60,6 +60,10 @@ class TunLink:
         return True
 
     @property
+    def more(self) -> bool:
+        return self._calls.more
+
+    @property
     def dropped(self) -> int:
         return self.statistics().dropped
 

@@ -44,6 +44,8 @@ class Pump:
             self.batches[side] += 1
             self.translator.translate(batch, side, self.clock())
             self.send(batch)
+            if not link.more:
+                break
         self.packets[side] += total
         return total
 
