@@ -57,7 +57,7 @@ class Answers:
         body[0] = icmp.ECHO_REPLY if packet.family == 4 else icmp.ECHO_REPLY6
         tos = slab[packet.at + ipv4.TOS] if packet.family == 4 else 0
         return self.build((packet.destination_high, packet.destination_low),
-                          (packet.source_high, packet.source_low), body, tos)
+                          (packet.source_high, packet.source_low), body, tos, whole=False)
 
     def error(self, verdict: Verdict, side: int, now: int, mtu: int = 0) -> bytes | None:
         """The ICMP error for a rejected packet; None where none may be sent, or too many were."""
@@ -110,12 +110,12 @@ class Answers:
         return bytes(slab[packet.at : packet.end][: QUOTE4 if packet.family == 4 else QUOTE6])
 
     def build(self, source: Address, target: Address, body: bytearray, tos: int, number: int = 0,
-              checksum: int = icmp.CHECKSUM) -> bytes:
+              checksum: int = icmp.CHECKSUM, whole: bool = True) -> bytes:
         """A packet of ours, ICMP unless `number` says otherwise; the checksum goes to offset `checksum`.
 
-        Its IPv4 identifier is random: counted ones tell what else we send (RFC 7739).
+        On IPv4 it is whole for ever, its identifier without a meaning and random, since counted ones tell what
+        else we send (RFC 6864 section 4.1, RFC 7739); or may be cut, and has one that is unique.
         """
-        self.built += 1
         v4 = self.engine.packet.family == 4
         size = 4 if v4 else 16
         ends = [(high << 64 | low).to_bytes(16, "big")[-size:] for high, low in (source, target)]
@@ -126,8 +126,12 @@ class Answers:
         if not v4:
             first = (6 << 28 | tos << 20).to_bytes(4, "big")
             return first + len(body).to_bytes(2, "big") + bytes([number, HOPS]) + ends[0] + ends[1] + body
-        identifier = siphash2(self.key0, self.key1, self.built, 0) & bits.M16
+        self.built += 1
+        identifier = siphash2(self.key0, self.key1, self.built, 0)
+        if not whole:
+            identifier = self.engine.identifiers.take(*source, *target, number, 1)
+        numbered = (identifier & bits.M16).to_bytes(2, "big") + (ipv4.DF if whole else 0).to_bytes(2, "big")
         header = bytearray([0x45, tos]) + (ipv4.HEADER + len(body)).to_bytes(2, "big")
-        header += identifier.to_bytes(2, "big") + bytes([0, 0, HOPS, number, 0, 0]) + ends[0] + ends[1]
+        header += numbered + bytes([HOPS, number, 0, 0]) + ends[0] + ends[1]
         header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
         return bytes(header + body)

@@ -12,6 +12,7 @@ RING_LIMIT = 256  # members of a mapping looked at for one that is alive
 RANDOM_TRIES = 32  # random candidates for a port before the exact search
 CROWDS = 16  # destinations nearly out of ports of which the taken ones are remembered; a power of two
 PORTS = 65536
+COUNTERS = 4096  # of identifiers, shared by keyed hash; a power of two
 PORT_WORDS = PORTS // 64
 
 # The kinds of index entry. ORIGINAL and REPLY are sides.ORIGINAL and sides.REPLY.

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from gateway.nat cimport record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
+from gateway.nat.identifiers cimport Identifiers
 from gateway.nat.opener cimport Opener
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
@@ -30,6 +31,7 @@ cdef class Engine:
     cdef readonly Sources sources
     cdef readonly Records records
     cdef readonly Tracker tracker
+    cdef readonly Identifiers identifiers
     cdef uint8_t[::1] r8
     cdef uint16_t[::1] r16
     cdef uint32_t[::1] r32
@@ -52,6 +54,8 @@ cdef class Engine:
     @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)
     cdef int64_t forward(self, int64_t index, int64_t direction, uint32_t now, bint oversize) except? -1 nogil
+    @cython.locals(change=uint64_t)
+    cdef int renumber(self, int64_t base, int64_t other) except? -1 nogil
     @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)
     cdef int64_t refresh(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     cdef bint refreshes(self, int64_t base, int64_t direction) except? -1 nogil

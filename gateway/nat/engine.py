@@ -15,6 +15,7 @@ from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import record, row, state
 from .decider import Decider
+from .identifiers import Identifiers
 from .opener import Opener
 from .options import Options
 from .ports import Ports
@@ -51,6 +52,7 @@ class Engine:
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
                              self.records)
         self.tracker = Tracker(self.table, self.packet)
+        self.identifiers = Identifiers(keys[3], keys[0], self.batch)
         self.flow = self.direction = self.mtu = 0
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
         self.counters = memoryview(bytearray(64 * 8)).cast("Q")
@@ -113,6 +115,7 @@ class Engine:
     def bind(self, batch: Batch) -> None:
         self.batch = batch
         self.packet.bind(batch)
+        self.identifiers.bind(batch)
 
     def run(self, side: int, now: int) -> int:
         """Translate the bound batch's frames from `side`; returns how many need the slow path."""
@@ -177,8 +180,17 @@ class Engine:
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
         self.packet.rewrite(self.r64[other + 2], self.r64[other + 3], self.r64[other], self.r64[other + 1],
                             ports, address_delta, transport_delta, 1)
+        if not self.packet.atomic:
+            self.renumber(base, other)
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
+
+    def renumber(self, base: int, other: int) -> None:
+        """The packet may be fragmented, or is: to many sources behind one address, identifiers are given anew."""
+        if self.r64[other + 3] != self.packet.source_low:
+            change = self.identifiers.renumber(self.packet, self.r64[other + 3], self.r64[other + 1])
+            if self.packet.protocol != protocol.TCP:
+                self.r16[base * row.HALVES + row.IDENTIFIER_CHANGE + self.direction] = change
 
     def refresh(self, base: int, direction: int, now: int) -> int:
         """Step the flow's state and put off its end; the verdict on a packet that does not fit."""

@@ -119,6 +119,7 @@ class Errors:
                            r64[base * row.WORDS + row.REPLY_LABEL - direction] & bits.M32,
                            r16[base * row.HALVES + row.ADDRESS_DELTA] ^ flip,
                            r16[base * row.HALVES + row.TRANSPORT_DELTA] ^ flip, 0)
+        self.restore_identifier(base, 1 - direction)
         source = packet.source_high, packet.source_low
         if hidden:
             source = r64[sent + 2], r64[sent + 3]
@@ -128,3 +129,24 @@ class Errors:
                            + sum16(packet.destination_high, packet.destination_low))
         packet.rewrite_header(*source, *target, delta, 1)
         sums.write_checksum(self.engine.batch.slab, packet)
+        if not packet.atomic and source != (packet.source_high, packet.source_low):
+            self.engine.identifiers.renumber(packet, source[1], target[1])
+
+    def restore_identifier(self, base: int, sent: int) -> None:
+        """The quoted IPv4 identifier as its sender wrote it, as far as that is known.
+
+        Which one a datagram came with is remembered for a flow's last one only, and of TCP not at all: the
+        difference is right for it, and for others of a flow that counts up. A sender that tells its probes apart
+        by identifiers alone, many at a time, has to set DF: then they are never changed.
+        """
+        quote, table = self.quote, self.engine.table
+        at = base * row.WORDS
+        hidden = table.r64[at + row.ORIGINAL_SOURCE + 1] != table.r64[at + row.REPLY_DESTINATION + 1]
+        if sent == sides.REPLY:
+            hidden = table.r64[at + row.ORIGINAL_DESTINATION + 1] != table.r64[at + row.REPLY_SOURCE + 1]
+        if hidden and not quote.atomic and quote.protocol != protocol.TCP:
+            change = table.r16[base * row.HALVES + row.IDENTIFIER_CHANGE + sent]
+            identifier = quote.load16(quote.at + ipv4.ID) + change & bits.M16
+            slab, place = self.engine.batch.slab, quote.at + ipv4.ID
+            slab[place : place + 2] = identifier.to_bytes(2, "big")
+            sums.write_header_checksum(slab, quote.at, quote.transport)

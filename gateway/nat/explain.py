@@ -42,12 +42,13 @@ class Explanation:
         engine = self.engine
         batch = Batch(1)
         batch.append(packet, bytes(vnet.HEADER))
-        before = engine.batch
+        before, identifiers = engine.batch, bytes(engine.identifiers.counters)
         engine.bind(batch)
         try:
             return self.result(self.judge(batch))
         finally:
             engine.bind(before)
+            engine.identifiers.counters[:] = memoryview(identifiers).cast("I")
 
     def judge(self, batch: Batch) -> Verdict:
         engine, cursor = self.engine, self.engine.packet

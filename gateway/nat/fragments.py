@@ -17,13 +17,11 @@ from . import row
 from .answers import Outbox
 from .engine import Engine
 from .opener import difference, sum16
-from .siphash import siphash2
 from .verdict import Verdict
 
 SHARE = 4  # one source may hold at most this part of all that may be held
 DATAGRAM_MAX = 65535
 FRAGMENTS_OF_ONE = 64  # more pieces than this make no datagram that anybody sends
-SLOTS = 4096  # identifier counters
 
 
 @dataclass
@@ -50,13 +48,12 @@ class Datagram:
 class Fragments:
     """Judges the fragment that the engine has just parsed, or cuts what is too large for the other side."""
 
-    def __init__(self, engine: Engine, outbox: Outbox, key0: int, key1: int) -> None:
-        self.engine, self.outbox, self.key0, self.key1 = engine, outbox, key0, key1
+    def __init__(self, engine: Engine, outbox: Outbox) -> None:
+        self.engine, self.outbox = engine, outbox
         self.datagrams: dict[tuple[int, ...], Datagram] = {}
         self.known_by: Counter[tuple[int, int]] = Counter()  # datagrams, by source; none stands at 0
         self.held_by: Counter[tuple[int, int]] = Counter()
         self.held = 0
-        self.identifiers = [siphash2(key0, key1, slot, 1) & bits.M32 for slot in range(SLOTS)]
 
     def use(self, settings: Settings) -> None:
         self.limit, self.lifetime = settings.limits.fragments_held, settings.timeouts.fragment
@@ -149,8 +146,10 @@ class Fragments:
         packet.parse(start, length, False)
         datagram.new_source = packet.source_high, packet.source_low
         datagram.new_destination = packet.destination_high, packet.destination_low
-        datagram.identifier = self.new_identifier(packet)
-        self.write_identifier(packet, datagram.identifier)
+        datagram.identifier = self.identifier(packet)  # of IPv4 the engine has given it another, where one is due
+        if packet.family == 6 and datagram.new_source != datagram.source:
+            datagram.identifier = self.new_identifier(packet)
+            self.write_identifier(packet, datagram.identifier)
         self.send(index, datagram.leaves)
         self.release(datagram)
         return verdict
@@ -199,13 +198,9 @@ class Fragments:
             self.engine.tracker.stretch(datagram.flow, datagram.direction, self.payload_size(packet))
 
     def new_identifier(self, packet: Packet) -> int:
-        """Unique for this pair of addresses and protocol while datagrams live (RFC 6864), and not to be guessed."""
-        ends = siphash2(self.key0, self.key1, packet.source_high ^ packet.destination_high,
-                        packet.source_low ^ packet.destination_low << 1 & bits.M64 ^ packet.protocol)
-        slot = ends % SLOTS
-        self.identifiers[slot] = self.identifiers[slot] + 1 & bits.M32
-        value = self.identifiers[slot] + (ends >> 32) & bits.M32
-        return value & bits.M16 if packet.family == 4 else value
+        """For an IPv6 datagram in fragments, whatever is in it (RFC 8200 section 4.5)."""
+        return self.engine.identifiers.take(packet.source_high, packet.source_low, packet.destination_high,
+                                            packet.destination_low, protocol.FRAGMENT, 1)
 
     def write_identifier(self, packet: Packet, value: int) -> None:
         slab = self.engine.scratch.slab if packet is not self.engine.packet else self.engine.batch.slab
@@ -227,7 +222,6 @@ class Fragments:
         verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, True))
         if verdict is Verdict.ACCEPT:
             packet.parse(engine.batch.start[index], engine.batch.length[index], False)
-            self.write_identifier(packet, self.new_identifier(packet))
             self.send(index, engine.batch.out[index])
         return verdict
 

@@ -26,6 +26,7 @@ LABEL_MASK = 0xFFFFFFFFFFFF
 # 16-bit fields: the top halves of the two label words (little-endian), and word 14's.
 ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum
 TRANSPORT_DELTA = 39  # the same with ports
+IDENTIFIER_CHANGE = 48  # per direction, not TCP: what the last datagram's IPv4 identifier was, less what it became
 DECISION = 59  # index of the decision (pool, policy) that let the flow begin
 
 # 32-bit fields

@@ -41,7 +41,7 @@ class Translator:
         self.errors = Errors(self.engine)
         self.answers = Answers(self.engine, keys[4], keys[5])
         self.outbox: list[tuple[int, bytes, bytes]] = []
-        self.fragments = Fragments(self.engine, self.outbox, keys[5], keys[4])
+        self.fragments = Fragments(self.engine, self.outbox)
         self.knocks = Knocks(self.engine, self.answers, self.outbox)
         self.use(ruleset)
 

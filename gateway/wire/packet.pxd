@@ -20,12 +20,12 @@ cdef class Packet:
     cdef readonly int64_t at, end, transport, checksum, segment
     cdef readonly uint64_t source_high, source_low, destination_high, destination_low, ports
     cdef readonly int64_t family, protocol, ttl, kind, fragment, tcp_flags, icmp_meaning, fragment_header
-    cdef readonly bint partial, quoted
+    cdef readonly bint partial, quoted, atomic
 
     cpdef bind(self, Batch batch)
     @cython.locals(version=uint32_t, wrong=int64_t)
     cpdef int64_t parse(self, int64_t at, int64_t length, bint quoted) except? -1 nogil
-    @cython.locals(at=int64_t, header=int64_t, total=int64_t)
+    @cython.locals(at=int64_t, header=int64_t, total=int64_t, field=uint32_t)
     cdef int64_t parse4(self, int64_t length) except? -1 nogil
     @cython.locals(total=uint64_t, word=int64_t, index=int64_t)
     cdef bint header_sums_up(self, int64_t header) except? -1 nogil

@@ -34,9 +34,10 @@ class Packet:
 
     at, end: offsets of the IP header and past the packet's last byte.  transport: offset of what follows
     the IP headers.  family: 4 or 6.  fragment: offset and more-fragments bit as in an IPv4 header, 0 for a
-    whole packet.  fragment_header: where IPv6 says so.  checksum: offset of the transport checksum in the
-    slab, 0 for none.  partial: that is the pseudo-header's only, and the kernel completes it.
-    segment: bytes of IP packet on the wire: of each segment, if this is a superpacket.
+    whole packet.  fragment_header: where IPv6 says so.  atomic: it is none, and on IPv4 DF keeps it whole.
+    checksum: offset of the transport checksum in the slab, 0 for none.  partial: that is the pseudo-header's
+    only, and the kernel completes it.  segment: bytes of IP packet on the wire: of each segment, if this is a
+    superpacket.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -55,6 +56,7 @@ class Packet:
         self.at = at
         self.fragment = 0
         self.fragment_header = 0
+        self.atomic = True
         self.partial = False
         self.quoted = quoted
         if length < ipv4.HEADER:
@@ -96,7 +98,9 @@ class Packet:
         self.destination_high = 0
         self.source_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.SOURCE) >> 2])
         self.destination_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.DESTINATION) >> 2])
-        self.fragment = swap16(self.u16[(at + ipv4.FRAGMENT) >> 1]) & (ipv4.MF | ipv4.OFFSET_MASK)
+        field = swap16(self.u16[(at + ipv4.FRAGMENT) >> 1])
+        self.fragment = field & (ipv4.MF | ipv4.OFFSET_MASK)
+        self.atomic = field & (ipv4.DF | ipv4.MF | ipv4.OFFSET_MASK) == ipv4.DF
         if header > ipv4.HEADER:
             return self.walk_options()
         return fault.NONE
