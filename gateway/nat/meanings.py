@@ -24,6 +24,7 @@ MEANINGS: dict[int, tuple[str, str]] = {
     Verdict.DROP_EXTENSION_LIMIT: ("more IPv6 extension headers than anybody needs", "RFC 7045"),
     Verdict.DROP_NO_UDP_CHECKSUM: ("UDP over IPv6 without a checksum", "RFC 8200 8.1"),
     Verdict.DROP_TINY_FRAGMENT: ("a first fragment without its whole transport header", "RFC 1858, 3128"),
+    Verdict.DROP_MAPPED_ADDRESS: ("an IPv6 header with an IPv4 address in it (::ffff:0:0/96)", "RFC 6890, 4942 2.2"),
     Verdict.ANSWER_ECHO: ("an echo request for the gateway itself, answered", "RFC 1122 3.2.2.6"),
     Verdict.HOLD_FRAGMENT: ("waits for its datagram's first fragment", "RFC 4787 REQ-14"),
     Verdict.LEAVE_TO_HOST: ("belongs to the host that shares this address", ""),

@@ -39,6 +39,10 @@ NEXT = 30  # neighbours in the ring of flows that share a mapping
 PREVIOUS = 31
 FREE = 30  # next free row, while the row is free
 
+# bytes. Of the two label words:
+ARRIVES_ON = 69  # per direction, stride ARRIVES_STRIDE: the side on which its packets arrive
+ARRIVES_STRIDE = 8
+
 # bytes, word 14
 STATE = 112
 FLAGS = 113

@@ -212,12 +212,25 @@ class Tracker:
         else:
             believed = True
         at = base * row.BYTES + row.STATE
-        if not believed:  # of a SYN's sender: its answer to a peer that took it for another
-            half_open = direction == sides.ORIGINAL and self.r8[at] == state.SYN_SENT
-            return Verdict.ACCEPT if half_open else Verdict.DROP_OUT_OF_WINDOW
+        if not believed:
+            return Verdict.ACCEPT if self.is_for_peer(base, direction) else Verdict.DROP_OUT_OF_WINDOW
         if self.r8[at] != state.CLOSING:  # which data after a RST must not restore
             self.r8[at] = state.RESET
         return Verdict.ACCEPT
+
+    def is_for_peer(self, base: int, direction: int) -> bool:
+        """Whether a RST that is not believed passes all the same, changes nothing, and is the peer's to judge.
+
+        A SYN's sender answers so a peer that took it for another. A host that has forgotten the connection resets
+        at the last acknowledgement it got (RFC 9293 section 3.5.2), which may lie below what it sent; only those
+        inside are trusted that far.
+        """
+        if direction == sides.ORIGINAL and self.r8[base * row.BYTES + row.STATE] == state.SYN_SENT:
+            return True
+        end = self.r32[base * row.QUADS + direction * row.TCP_STRIDE + row.TCP_END]
+        oldest = (end - (1 << self.reach(base, 1 - direction))) & bits.M32
+        inside = self.r8[base * row.BYTES + row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
+        return inside and not after(self.sequence, end) and not after(oldest, self.sequence)
 
     def agree_scale(self, base: int, direction: int) -> None:
         """Window scale counts when both SYNs offer it (RFC 7323 section 2.2)."""

@@ -10,3 +10,4 @@ SOURCE_ROUTE = 6  # LSRR or SSRR (RFC 7126), IPv6 routing header type 0 (RFC 509
 EXTENSION_LIMIT = 7  # more IPv6 extension headers than ipv6.EXTENSIONS_MAX
 NO_UDP_CHECKSUM = 8  # UDP over IPv6 with checksum 0 (RFC 8200 section 8.1)
 TINY_FRAGMENT = 9  # a first fragment without the whole transport header (RFC 1858, 3128)
+MAPPED_ADDRESS = 10  # an IPv4 address in an IPv6 header (RFC 6890): it would meet IPv4's flows

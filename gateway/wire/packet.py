@@ -146,6 +146,9 @@ class Packet:
         self.source_low = swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
         self.destination_high = swap64(self.u64[(at + ipv6.DESTINATION) >> 3])
         self.destination_low = swap64(self.u64[(at + ipv6.DESTINATION + 8) >> 3])
+        if (self.source_high == 0 and self.source_low >> 32 == bits.V4_MAPPED >> 32
+                or self.destination_high == 0 and self.destination_low >> 32 == bits.V4_MAPPED >> 32):
+            return fault.MAPPED_ADDRESS
         return self.walk_extensions()
 
     def walk_extensions(self) -> int:
