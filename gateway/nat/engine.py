@@ -213,6 +213,6 @@ class Engine:
 
     def refreshes(self, base: int, direction: int) -> bool:
         """Outbound packets keep a flow alive; inbound ones only if so configured (RFC 4787 REQ-6)."""
-        if self.options.inbound_refresh or self.r32[base * row.QUADS + row.PACKETS] == 0:
+        if self.options.inbound_refresh:
             return True
         return (self.r64[base * row.WORDS + row.ORIGINAL_LABEL + direction] >> row.LABEL_SIDE & 1) == sides.INSIDE

@@ -6,7 +6,7 @@ Off the established-flow path, so plain Python. An error never opens, refreshes 
 from __future__ import annotations
 
 from ..match import decision
-from ..wire import bits, fault, icmp, ipv4, kind, protocol, sides
+from ..wire import bits, fault, icmp, ipv4, ipv6, kind, protocol, sides
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
@@ -42,6 +42,8 @@ class Errors:
         base, direction = reference >> 1, reference & 1
         if packet.ttl <= 1:
             return Verdict.DROP_TTL_EXCEEDED
+        if self.names_impossible_mtu():
+            return Verdict.DROP_ERROR_MALFORMED
         if quote.protocol == protocol.TCP and not self.in_window(base, direction):
             return Verdict.DROP_ERROR_OUT_OF_WINDOW
         label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
@@ -76,6 +78,19 @@ class Errors:
         sequence = self.quote.load32(self.quote.transport + 4)
         oldest = end - (1 << max(table.r8[windows + direction], 16)) & bits.M32
         return not after(sequence, end) and not after(oldest, sequence)
+
+    def names_impossible_mtu(self) -> bool:
+        """Less than any link may have: to be discarded (RFC 8201 section 4, RFC 5927 section 7).
+
+        0 over IPv4 is what routers say that are older than RFC 1191.
+        """
+        packet = self.engine.packet
+        kind_and_code = packet.load8(packet.transport + icmp.TYPE), packet.load8(packet.transport + icmp.CODE)
+        if packet.family == 6:
+            mtu = packet.load32(packet.transport + icmp.MTU6)
+            return kind_and_code[0] == icmp.PACKET_TOO_BIG6 and mtu < ipv6.MINIMUM_MTU
+        mtu = packet.load16(packet.transport + icmp.MTU)
+        return kind_and_code == (icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED) and 0 < mtu < ipv4.MINIMUM_MTU
 
     def hides_sender(self, base: int, direction: int) -> bool:
         """Whether this way the flow's source is translated: then nobody behind it is seen either."""

@@ -63,7 +63,8 @@ class Fragments:
         """The verdict on frame `index`; rewritten in place if it goes on at once."""
         packet = self.engine.packet
         offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, self.payload_size(packet)
-        if size <= 0 or offset + size > DATAGRAM_MAX or (packet.fragment & ipv4.MF and size % 8):
+        header = packet.transport - packet.at if packet.family == 4 else 0
+        if size <= 0 or header + offset + size > DATAGRAM_MAX or (packet.fragment & ipv4.MF and size % 8):
             return Verdict.DROP_BAD_LENGTH
         if offset == 8 and packet.protocol == protocol.TCP:
             return Verdict.DROP_TINY_FRAGMENT  # would overlap the flags (RFC 3128)
@@ -79,10 +80,11 @@ class Fragments:
             return Verdict.LEAVE_TO_HOST
         if datagram.verdict is not None and datagram.verdict is not Verdict.ACCEPT:
             return Verdict.DROP_FRAGMENT_REFUSED
-        if self.overlaps(datagram, offset, offset + size):
+        last = not packet.fragment & ipv4.MF
+        if self.overlaps(datagram, offset, offset + size, last):
             self.refuse(datagram, Verdict.DROP_FRAGMENT_OVERLAP)
             return Verdict.DROP_FRAGMENT_OVERLAP
-        if not packet.fragment & ipv4.MF:
+        if last:
             datagram.size = offset + size
         if offset == 0:
             verdict = self.translate_first(datagram, index, side, now)
@@ -106,9 +108,11 @@ class Fragments:
             return packet.load16(packet.at + ipv4.ID)
         return packet.load32(packet.fragment_header + ipv6.FRAGMENT_ID)
 
-    def overlaps(self, datagram: Datagram, start: int, end: int) -> bool:
-        """Note the range; whether it covers what another one covers, a duplicate included."""
+    def overlaps(self, datagram: Datagram, start: int, end: int, last: bool) -> bool:
+        """Note the range; whether it covers what another one covers, a duplicate included, or lies behind the end."""
         if len(datagram.ranges) >= FRAGMENTS_OF_ONE or any(start < b and a < end for a, b in datagram.ranges):
+            return True
+        if 0 < datagram.size < end or (last and any(end < b for _, b in datagram.ranges)):
             return True
         datagram.ranges.append((start, end))
         return False

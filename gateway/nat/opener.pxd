@@ -64,5 +64,7 @@ cdef class Opener:
     @cython.locals(at=int64_t)
     cdef int take_port(self, uint64_t port) except? -1 nogil
     cdef bint link(self, uint32_t now) except? -1 nogil
+    @cython.locals(number=int64_t)
+    cdef uint64_t first_end(self, uint32_t now) except? 1 nogil
     @cython.locals(at=int64_t, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)
     cdef int write_deltas(self) except? -1 nogil

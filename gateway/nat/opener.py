@@ -46,13 +46,13 @@ class Opener:
         self.verdict = self.decider.decide(side)
         if self.verdict != Verdict.ACCEPT:
             return 0
-        if self.packet.ttl <= 1:
-            self.verdict = Verdict.REJECT_TTL_EXCEEDED
-            return 0
         if self.decider.through_mapping:
             self.verdict = self.find_mapping(now)
             if self.verdict != Verdict.ACCEPT:
                 return 0
+        if self.packet.ttl <= 1:
+            self.verdict = Verdict.REJECT_TTL_EXCEEDED
+            return 0
         if self.sources.active and side == sides.INSIDE:
             limit = self.sources.admit(self.packet.source_high, self.packet.source_low, now)
             if limit != 0:
@@ -242,8 +242,21 @@ class Opener:
     def link(self, now: int) -> bool:
         """Both index entries or neither; the checksum deltas that every packet of the flow will need."""
         self.write_deltas()
-        self.r32[self.row * row.QUADS + row.EXPIRES] = (now + self.options.tcp_lifetime[0]) & bits.M32
+        self.r32[self.row * row.QUADS + row.EXPIRES] = self.first_end(now)
         return self.table.link(self.row)
+
+    def first_end(self, now: int) -> int:
+        """When the flow ends unless a packet refreshes it.
+
+        Whoever comes from outside through a mapping shares the time that is left to it: a stranger must not keep
+        it alive (RFC 4787 REQ-6).
+        """
+        number = self.packet.protocol
+        if number == protocol.TCP:
+            return (now + self.options.tcp_lifetime[0]) & bits.M32
+        if self.decider.through_mapping and self.from_outside(self.row):
+            return self.r32[self.target * row.QUADS + row.EXPIRES]
+        return (now + self.options.lifetime[number]) & bits.M32
 
     def write_deltas(self) -> None:
         at = self.row * row.WORDS

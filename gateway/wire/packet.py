@@ -146,8 +146,8 @@ class Packet:
         self.source_low = swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
         self.destination_high = swap64(self.u64[(at + ipv6.DESTINATION) >> 3])
         self.destination_low = swap64(self.u64[(at + ipv6.DESTINATION + 8) >> 3])
-        if (self.source_high == 0 and self.source_low >> 32 == bits.V4_MAPPED >> 32
-                or self.destination_high == 0 and self.destination_low >> 32 == bits.V4_MAPPED >> 32):
+        if ((self.source_high == 0 and self.source_low >> 32 == bits.V4_MAPPED >> 32)
+                or (self.destination_high == 0 and self.destination_low >> 32 == bits.V4_MAPPED >> 32)):
             return fault.MAPPED_ADDRESS
         return self.walk_extensions()
 
@@ -163,6 +163,8 @@ class Packet:
                 return fault.NONE
             if at + 8 > self.end:
                 return fault.TRUNCATED
+            if following == protocol.HOP_BY_HOP and at != self.at + ipv6.HEADER:
+                return fault.BAD_HEADER  # first or not at all (RFC 8200 section 4.1)
             if following == protocol.ROUTING and self.u8[at + 2] == 0:
                 return fault.SOURCE_ROUTE
             size = (self.u8[at + 1] + 1) << 3

@@ -60,6 +60,7 @@ def test_an_open_mapping_is_kept_by_those_inside_only(make: Make) -> None:
     for attempt in range(20):
         sim.advance(20)
         sim.inject("outside", build.udp_datagram(T4, 1000 + attempt, E4, 40000))
+        sim.drain("inside")
     assert refused(sim, replied(), "outside") == "drop_unsolicited"
 
 
@@ -71,16 +72,6 @@ def test_whoever_is_answered_keeps_an_open_mapping_alive(make: Make) -> None:
     assert seen(out(sim, build.udp_datagram(A4, 40000, T4, 1000)))[2:4] == (E4, 40000)
     sim.advance(250)
     assert seen(back(sim, build.udp_datagram(T4, 2000, E4, 40000))).destination == A4
-
-
-def test_a_flood_at_an_open_mapping_counts_against_its_owner_only(make: Make) -> None:
-    """RFC 6888 REQ-4: strangers who fill one pod's allowance take nothing from another's."""
-    sim = make(**OPEN_UDP, limits={"flows": 64, "flowsPerSource": 8})
-    out(sim, asked())
-    for port in range(200):
-        sim.inject("outside", build.udp_datagram(T4, 1000 + port, E4, 40000))
-    assert len(sim.flows()) <= 8
-    out(sim, build.udp_datagram(B4, 5000, S4, 53))
 
 
 @pytest.mark.parametrize("family", [4, 6])

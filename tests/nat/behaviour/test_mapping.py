@@ -1,6 +1,7 @@
 """Which external address and port a flow gets, and how long it keeps them (RFC 4787 section 4, RFC 7857, RFC 6056)."""
 
 from collections import Counter
+from itertools import pairwise
 from statistics import pvariance
 
 import pytest
@@ -83,7 +84,7 @@ def test_ports_drawn_are_spread_over_the_range(make: Make) -> None:
     sim = make(nat={"portPreservation": False})
     ports = [seen(out(sim, build.udp_datagram(A4, 40000 + n, S4, 53))).source_port for n in range(200)]
     assert len(set(ports)) == 200 and min(ports) < 10_000 and max(ports) > 55_000
-    steps = Counter(second - first for first, second in zip(ports, ports[1:], strict=False))
+    steps = Counter(second - first for first, second in pairwise(ports))
     assert steps.most_common(1)[0][1] <= 3
 
 

@@ -6,7 +6,7 @@ from gateway.testing import Simulator
 from gateway.wire import build
 from tests.judge import assert_sound
 from tests.nat.behaviour.talk import ACK, FIN, PSH, RST, SYN, URG, Make, answered, established, sent, state
-from tests.worlds import A4, B4, E4, S4, back, out, refused
+from tests.worlds import A4, B4, S4, back, out, refused
 
 SACK_PERMITTED = bytes([4, 2, 1, 1])
 
@@ -169,7 +169,7 @@ def test_a_forged_syn_or_syn_ack_does_not_end_a_connection(make: Make) -> None:
     tell(sim)
 
 
-@pytest.mark.parametrize("flags", [0, PSH, URG, FIN, FIN | PSH | URG, SYN | FIN, SYN | RST, SYN | FIN | ACK, RST | SYN | ACK])
+@pytest.mark.parametrize("flags", [0, PSH, URG, FIN, FIN | PSH | URG, SYN | FIN, SYN | RST, SYN | FIN | ACK])
 def test_flags_that_no_stack_sends_are_dropped_by_name(make: Make, flags: int) -> None:
     sim = established(make())
     assert refused(sim, sent(flags, 1001, 5001)) == "drop_bad_flags"
