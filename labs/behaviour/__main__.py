@@ -85,8 +85,12 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 3
     began = time.monotonic()
-    with interruptible():
-        reports = run(families)
+    try:
+        with interruptible():
+            reports = run(families)
+    except KeyboardInterrupt:
+        print("interrupted; everything is taken down", file=sys.stderr)
+        return 130
     failed = tell(reports, arguments.verbose)
     print(f"{sum(len(report.checks) for report in reports) - failed} claims hold, {failed} do not, "
           f"in {time.monotonic() - began:.0f} s")
