@@ -209,15 +209,16 @@ class Packet:
 
     def parse_tcp(self, room: int) -> int:
         at = self.transport
-        self.ports = swap32(self.u32[at >> 2])
         if self.quoted:
             if room < 8:
                 return fault.TRUNCATED
+            self.ports = swap32(self.u32[at >> 2])
             if room >= tcp.CHECKSUM + 2:
                 self.checksum = at + tcp.CHECKSUM
             return fault.NONE
         if room < tcp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
+        self.ports = swap32(self.u32[at >> 2])
         header = self.u8[at + tcp.DATA_OFFSET] >> 4 << 2
         if header < tcp.HEADER or header > room:
             return fault.BAD_HEADER if self.fragment == 0 else fault.TINY_FRAGMENT

@@ -24,6 +24,7 @@ from gateway.wire import address, ipv4, protocol, sides, vnet
 from tests.nat.test_table_machine import assert_index_is_sound
 from tests.seen import Seen, is_error, quoted, seen
 
+from .poison import Poison
 from .sums import header_is_right, is_fragment, transport_is_right
 from .traffic import Arrival, Traffic
 
@@ -88,7 +89,7 @@ class Watched:
         ruleset = module("match.ruleset").Ruleset(built.sets, built.settings)
         self.translator = module("nat.translator").Translator(ruleset, seed)
         self.batch, self.pure = module("wire.batch").Batch(), pure
-        self.row = module("nat.row")
+        self.row, self.poison = module("nat.row"), Poison(self.batch)
         self.now, self.arrived, self.index = 1_000_000_000, 0, b""
 
     def translate(self, arrivals: Sequence[Arrival]) -> Outcome:
@@ -100,7 +101,11 @@ class Watched:
         batch.clear()
         for one in arrivals:
             batch.append(one.packet, one.offload)
-        self.translator.translate(batch, arrivals[0].side, self.now)
+        self.poison.lay()
+        try:
+            self.translator.translate(batch, arrivals[0].side, self.now)
+        finally:
+            self.poison.lift()
         self.arrived += len(arrivals)
         own = list(self.translator.outbox)
         self.translator.outbox.clear()

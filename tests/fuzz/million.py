@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+from gateway.nat import engine
 from gateway.nat.verdict import NAMES
 
 from .choices import Drawn
 from .invariants import WORLDS, Outcome, Watched
+from .poison import is_sanitized
 from .traffic import Arrival, Traffic
 
 SERIES = 5000  # packets through one pair of translators; then another world
@@ -111,7 +113,10 @@ def main() -> int:
     parser.add_argument("packets", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=["compiled", "interpreted"], help="one twin by itself")
+    parser.add_argument("--sanitized", metavar="FOLDER", help="fail unless the packet path is the one built there")
     given = parser.parse_args()
+    if given.sanitized and not (is_sanitized() and str(engine.__file__).startswith(given.sanitized)):
+        parser.error(f"no sanitizer watches {engine.__file__}")
     speeds = {"compiled": (False,), "interpreted": (True,), None: (False, True)}[given.only]
     began = time.perf_counter()
     figures = run(given.packets, given.seed, speeds)
