@@ -9,7 +9,7 @@ import pytest
 
 from gateway.testing.namespaces import FOLDER, missing
 from labs.behaviour import Family, all_families, family
-from labs.behaviour.__main__ import CLOSING, HEADING, OPENING, PAGE, written
+from labs.behaviour.__main__ import CLOSING, HEADING, OPENING, PAGE, main, written
 from labs.behaviour.ground import SECOND
 from labs.behaviour.report import Report, trim, without
 
@@ -95,3 +95,12 @@ def test_a_section_is_written_between_its_marks() -> None:
     page = written("# Title\n\nFirst.\n", [a_report()])
     assert page.startswith(f"# Title\n\nFirst.\n\n{OPENING}\n\n{HEADING}\n\n### One tool")
     assert written(page, [a_report()]) == page and page.endswith(f"{CLOSING}\n")
+
+
+def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(family, "present", lambda tool: tool != "mtr")
+    monkeypatch.setattr("sys.argv", ["behaviour", "routes"])
+    assert main() == 1
+    assert capsys.readouterr().err == (
+        "missing: mtr. scripts/behaviour --install installs them, or: apt-get install mtr-tiny\n")
