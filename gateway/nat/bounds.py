@@ -8,6 +8,7 @@ DISPLACEMENT_BITS = 6
 KIND_BITS = 2  # of an index entry: a tuple's direction, or which end of a mapping
 SLOTS_PER_ROW = 5  # two entries a flow, two more for the head of its mapping: the index is never above 4/5 full
 ROW_LIMIT = 0xFFFFFF  # rows that an entry of 32 bits can name
+LOOKAHEAD_FROM = 4096  # flows; fewer stay in the processor's caches by themselves
 RING_LIMIT = 256  # members of a mapping looked at for one that is alive
 RANDOM_TRIES = 32  # random candidates for a port before the exact search
 CROWDS = 16  # destinations nearly out of ports of which the taken ones are remembered; a power of two

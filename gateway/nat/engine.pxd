@@ -1,10 +1,11 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from gateway.nat cimport record, row, state
+from gateway.nat cimport bounds, record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
 from gateway.nat.identifiers cimport Identifiers
+from gateway.nat.lookahead cimport Lookahead
 from gateway.nat.opener cimport Opener
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
@@ -25,6 +26,7 @@ cdef class Engine:
     cdef readonly Batch batch, scratch
     cdef readonly Packet packet
     cdef readonly FlowTable table
+    cdef readonly Lookahead lookahead
     cdef readonly Ports ports
     cdef readonly Decider decider
     cdef readonly Opener opener
@@ -38,6 +40,7 @@ cdef class Engine:
     cdef uint64_t[::1] r64
     cdef readonly uint64_t[::1] counters
     cdef readonly int64_t flow, direction, mtu
+    cdef uint64_t key
 
     cpdef int64_t end(self, int64_t base, uint64_t reason, uint64_t late) except? -1 nogil
     @cython.locals(ended=int64_t, base=int64_t, before=int64_t, late=uint64_t)
@@ -45,11 +48,11 @@ cdef class Engine:
     @cython.locals(present=int64_t)
     cdef int64_t reason(self, int64_t base) except? -1 nogil
     cpdef bind(self, Batch batch)
-    @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t)
+    @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t, ahead=bint)
     cpdef int64_t run(self, int64_t side, uint32_t now) except? -1 nogil
     @cython.locals(wrong=int64_t)
     cpdef int64_t step(self, int64_t index, int64_t side, uint32_t now) except? -1 nogil
-    @cython.locals(label=uint64_t, reference=int64_t)
+    @cython.locals(label=uint64_t, key=uint64_t, reference=int64_t)
     cpdef int64_t pass_on(self, int64_t index, int64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)

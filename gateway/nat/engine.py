@@ -13,9 +13,10 @@ from ..match.ruleset import Ruleset
 from ..wire import bits, fault, kind, protocol, sides, tcp
 from ..wire.batch import Batch
 from ..wire.packet import Packet
-from . import record, row, state
+from . import bounds, record, row, state
 from .decider import Decider
 from .identifiers import Identifiers
+from .lookahead import Lookahead
 from .opener import Opener
 from .options import Options
 from .ports import Ports
@@ -45,6 +46,7 @@ class Engine:
         self.batch = self.scratch = Batch(1)
         self.packet = Packet(self.batch)
         self.table = FlowTable(capacity, keys[0], keys[1])
+        self.lookahead = Lookahead(self.table, self.batch)
         self.ports = Ports(self.table, keys[2], keys[3])
         self.decider = Decider(self.packet, self.options)
         self.sources = Sources(self.table, keys[1], keys[2])
@@ -53,7 +55,7 @@ class Engine:
                              self.records)
         self.tracker = Tracker(self.table, self.packet)
         self.identifiers = Identifiers(keys[3], keys[0], self.batch)
-        self.flow = self.direction = self.mtu = 0
+        self.flow = self.direction = self.mtu = self.key = 0
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
         self.counters = memoryview(bytearray(64 * 8)).cast("Q")
 
@@ -116,16 +118,22 @@ class Engine:
         self.batch = batch
         self.packet.bind(batch)
         self.identifiers.bind(batch)
+        self.lookahead.bind(batch)
 
     def run(self, side: int, now: int) -> int:
         """Translate the bound batch's frames from `side`; returns how many need the slow path."""
         slow = 0
+        ahead = self.table.live > bounds.LOOKAHEAD_FROM
+        if ahead:
+            self.lookahead.run(side)
         for index in range(self.batch.count):
+            self.key = self.lookahead.keys[index] if ahead else 0
             verdict = self.step(index, side, now)
             self.batch.verdict[index] = verdict
             self.counters[verdict] += 1
             if verdict >= Verdict.ANSWER_ECHO and is_unfinished(verdict):
                 slow += 1
+        self.key = 0
         return slow
 
     def step(self, index: int, side: int, now: int) -> int:
@@ -145,10 +153,14 @@ class Engine:
         oversize: do so although it is larger than the other side's MTU; the caller fragments it.
         """
         label = side << row.LABEL_SIDE | self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports
-        reference = self.table.find(self.packet.source_high, self.packet.source_low,
-                                    self.packet.destination_high, self.packet.destination_low, label, now)
+        key = self.key
+        if key == 0:
+            key = self.table.key(self.packet.source_high, self.packet.source_low,
+                                 self.packet.destination_high, self.packet.destination_low, label)
+        reference = self.table.find_keyed(key, self.packet.source_high, self.packet.source_low,
+                                          self.packet.destination_high, self.packet.destination_low, label, now)
         if reference == 0:
-            reference = self.opener.open(side, now)
+            reference = self.opener.open(side, key, now)
             if reference == 0:
                 return self.opener.verdict
         self.flow = reference >> 1

@@ -11,7 +11,7 @@ from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
 from .engine import Engine
-from .opener import difference, sum16
+from .opener import difference, words32
 from .tcp import after
 from .verdict import Verdict
 
@@ -139,9 +139,9 @@ class Errors:
         if hidden:
             source = r64[sent + 2], r64[sent + 3]
         target = r64[sent], r64[sent + 1]
-        delta = difference(sum16(*source) + sum16(*target),
-                           sum16(packet.source_high, packet.source_low)
-                           + sum16(packet.destination_high, packet.destination_low))
+        delta = difference(words32(*source) + words32(*target),
+                           words32(packet.source_high, packet.source_low)
+                           + words32(packet.destination_high, packet.destination_low))
         packet.rewrite_header(*source, *target, delta, 1)
         sums.write_checksum(self.engine.batch.slab, packet)
         if not packet.atomic and source != (packet.source_high, packet.source_low):

@@ -66,22 +66,22 @@ class Explanation:
         if cursor.fragment & ipv4.OFFSET_MASK:
             self.step("packet", "a later fragment: what becomes of it is decided by the first one of its datagram")
             return Verdict.HOLD_FRAGMENT
-        label = self.side << row.LABEL_SIDE | cursor.protocol << row.LABEL_PROTOCOL | cursor.ports
-        found = engine.table.find(cursor.source_high, cursor.source_low, cursor.destination_high,
-                                  cursor.destination_low, label, tick)
+        sought = (cursor.source_high, cursor.source_low, cursor.destination_high, cursor.destination_low,
+                  self.side << row.LABEL_SIDE | cursor.protocol << row.LABEL_PROTOCOL | cursor.ports)
+        found = engine.table.find(*sought, tick)
         if found:
             self.step("flow", f"belongs to flow {flow.identify(engine, found >> 1)}, as it began")
             self.show(found >> 1, found & 1)
             return self.rehearse(found >> 1, tick)
         self.step("flow", "none yet: this packet would begin one")
-        return self.judge_new(tick)
+        return self.judge_new(engine.table.key(*sought), tick)
 
-    def judge_new(self, tick: int) -> Verdict:
+    def judge_new(self, key: int, tick: int) -> Verdict:
         engine = self.engine
         engine.decider.decide(self.side)
         self.describe_pools()
         with engine.rehearsal():
-            found = engine.opener.open(self.side, tick)
+            found = engine.opener.open(self.side, key, tick)
             if not found:
                 return Verdict(engine.opener.verdict)
             self.show(found >> 1, 0)

@@ -16,7 +16,7 @@ from ..wire.packet import Packet
 from . import row
 from .answers import Outbox
 from .engine import Engine
-from .opener import difference, sum16
+from .opener import difference, words32
 from .verdict import Verdict
 
 SHARE = 4  # one source may hold at most this part of all that may be held
@@ -193,9 +193,9 @@ class Fragments:
 
     def rewrite(self, packet: Packet, datagram: Datagram) -> None:
         """The addresses and identifier of the datagram's first fragment. A later one has no ports and no checksum."""
-        delta = difference(sum16(*datagram.new_source) + sum16(*datagram.new_destination),
-                           sum16(packet.source_high, packet.source_low)
-                           + sum16(packet.destination_high, packet.destination_low))
+        delta = difference(words32(*datagram.new_source) + words32(*datagram.new_destination),
+                           words32(packet.source_high, packet.source_low)
+                           + words32(packet.destination_high, packet.destination_low))
         packet.rewrite_header(*datagram.new_source, *datagram.new_destination, delta, 1)
         self.write_identifier(packet, datagram.identifier)
         if packet.protocol == protocol.TCP:

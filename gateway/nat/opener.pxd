@@ -12,7 +12,7 @@ from gateway.nat.table cimport FlowTable
 from gateway.wire cimport bits, protocol, sides
 from gateway.wire.packet cimport Packet
 
-cpdef uint64_t sum16(uint64_t high, uint64_t low) noexcept nogil
+cpdef uint64_t words32(uint64_t high, uint64_t low) noexcept nogil
 @cython.locals(total=uint64_t)
 cpdef uint64_t difference(uint64_t new, uint64_t old) noexcept nogil
 
@@ -31,10 +31,13 @@ cdef class Opener:
     cdef Sources sources
     cdef Records records
     cdef int64_t egress
+    cdef uint64_t reply, own
+    cdef readonly uint64_t touched
+    cdef uint32_t[::1] index
     cdef readonly int64_t verdict, row, target
 
     @cython.locals(limit=int64_t)
-    cpdef int64_t open(self, int64_t side, uint32_t now) except? -1 nogil
+    cpdef int64_t open(self, int64_t side, uint64_t key, uint32_t now) except? -1 nogil
     @cython.locals(untold=int64_t)
     cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil
     cdef int64_t refuse_row(self, int64_t side) except? -1 nogil
@@ -55,7 +58,9 @@ cdef class Opener:
     cdef bint reuse_mapping(self, int64_t scope, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef bint is_answered(self, uint32_t now) except? -1 nogil
-    @cython.locals(remote=int64_t, label=uint64_t)
+    cdef int look_ahead(self) except? -1 nogil
+    cdef inline uint64_t source_label(self) noexcept nogil
+    @cython.locals(remote=int64_t)
     cdef int64_t find_own(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, index=int64_t, count=int64_t)
     cdef bint choose_address(self) except? -1 nogil
@@ -63,7 +68,7 @@ cdef class Opener:
     cdef int64_t choose_port(self, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef int take_port(self, uint64_t port) except? -1 nogil
-    cdef bint link(self, uint32_t now) except? -1 nogil
+    cdef bint link(self, uint64_t key, uint32_t now) except? -1 nogil
     @cython.locals(number=int64_t)
     cdef uint64_t first_end(self, uint32_t now) except? 1 nogil
     @cython.locals(at=int64_t, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)

@@ -14,15 +14,18 @@ from .table import FlowTable
 from .verdict import Verdict
 
 
-def sum16(high: int, low: int) -> int:
-    """The 16-bit words of an address added up, in network order."""
-    return ((high >> 48) + (high >> 32 & bits.M16) + (high >> 16 & bits.M16) + (high & bits.M16)
-            + (low >> 48) + (low >> 32 & bits.M16) + (low >> 16 & bits.M16) + (low & bits.M16))
+def words32(high: int, low: int) -> int:
+    """The 32-bit words of an address added up, in network order: modulo 0xFFFF, as good as its 16-bit ones."""
+    return (high >> 32) + (high & bits.M32) + (low >> 32) + (low & bits.M32)
 
 
 def difference(new: int, old: int) -> int:
-    """What a one's complement sum grows by when words adding up to `old` become `new`; in memory order."""
-    total = new + bits.M32 - old  # M32 is a multiple of 0xFFFF, which is zero in this arithmetic
+    """What a one's complement sum grows by when words adding up to `old` become `new`; in memory order.
+
+    Both are below 2**36.
+    """
+    total = new + (bits.M32 << 4) - old  # M32 is a multiple of 0xFFFF, which is zero in this arithmetic
+    total = (total & bits.M32) + (total >> 32)
     total = (total & bits.M16) + (total >> 16)
     total = (total & bits.M16) + (total >> 16)
     total = (total & bits.M16) + (total >> 16)
@@ -40,9 +43,12 @@ class Opener:
         self.table, self.ports, self.packet, self.decider, self.options = table, ports, packet, decider, options
         self.sources, self.records = sources, records
         self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
-        self.egress = 0
+        self.index = table.index
+        self.egress = self.reply = self.own = self.touched = 0
 
-    def open(self, side: int, now: int) -> int:
+    def open(self, side: int, key: int, now: int) -> int:
+        """key: `FlowTable.key` of the packet's tuple."""
+        self.look_ahead()
         self.verdict = self.decider.decide(side)
         if self.verdict != Verdict.ACCEPT:
             return 0
@@ -63,8 +69,9 @@ class Opener:
             self.verdict = self.refuse_row(side)
             return 0
         self.fill(side)
+        self.reply = 0
         self.verdict = self.choose_external(now)
-        if self.verdict == Verdict.ACCEPT and not self.link(now):
+        if self.verdict == Verdict.ACCEPT and not self.link(key, now):
             self.verdict = Verdict.DROP_TABLE_FULL
         if self.verdict != Verdict.ACCEPT:
             self.table.close(self.row)  # nobody has seen this row: it was no flow yet
@@ -73,6 +80,17 @@ class Opener:
             self.sources.count(self.row)
         self.records.created(self.row)
         return self.row << 1
+
+    def look_ahead(self) -> None:
+        """Have the index slot of the source endpoint's mapping on its way from memory while the decision is made."""
+        self.own = 0
+        if self.options.mapping[self.packet.protocol] == 0:
+            self.own = self.table.mapping_key(bounds.INTERNAL, self.packet.source_high, self.packet.source_low, 0, 0,
+                                              self.source_label())
+            self.touched ^= self.index[self.table.home(self.own)]
+
+    def source_label(self) -> int:
+        return self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports >> 16
 
     def refuse_source(self, limit: int) -> int:
         """The packet's source has reached a limit of its own (RFC 6888 REQ-4)."""
@@ -92,8 +110,8 @@ class Opener:
         """Set `target` to the head of the mapping that owns the packet's destination."""
         scope = self.options.mapping[self.packet.protocol]
         label = self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports & bits.M16
-        self.target = self.table.promote(self.table.find_external(
-            self.packet.destination_high, self.packet.destination_low,
+        self.target = self.table.promote(self.table.find_mapping(
+            bounds.EXTERNAL, self.packet.destination_high, self.packet.destination_low,
             self.packet.source_high if scope else 0, self.packet.source_low if scope else 0, label), now)
         if self.target == 0:
             return self.decider.unsolicited()
@@ -199,10 +217,13 @@ class Opener:
 
     def find_own(self, scope: int) -> int:
         """The mapping of the packet's source endpoint, for this remote address where `scope` says so."""
+        if self.own != 0:
+            return self.table.find_mapping_keyed(self.own, bounds.INTERNAL, self.packet.source_high,
+                                                 self.packet.source_low, 0, 0, self.source_label())
         remote = self.row * row.WORDS + row.REPLY_SOURCE
-        label = self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports >> 16
-        return self.table.find_internal(self.packet.source_high, self.packet.source_low,
-                                        self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
+        return self.table.find_mapping(bounds.INTERNAL, self.packet.source_high, self.packet.source_low,
+                                       self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0,
+                                       self.source_label())
 
     def choose_address(self) -> bool:
         """Paired (RFC 4787 REQ-2): an internal address keeps its egress address; see `Sources.paired`."""
@@ -230,6 +251,7 @@ class Opener:
             self.records.exhausted(record.PORTS, self.decider.pool, self.egress, self.r64[at], self.r64[at + 1])
             return Verdict.REJECT_PORTS_EXHAUSTED if self.options.reject_exhausted else Verdict.DROP_PORTS_EXHAUSTED
         self.take_port(found - 1)
+        self.reply = self.ports.reply
         return Verdict.ACCEPT
 
     def take_port(self, port: int) -> None:
@@ -239,11 +261,11 @@ class Opener:
         if self.packet.protocol == protocol.ICMP or self.packet.protocol == protocol.ICMPV6:
             self.r64[at] = self.r64[at] >> 32 << 32 | port << 16 | port
 
-    def link(self, now: int) -> bool:
+    def link(self, key: int, now: int) -> bool:
         """Both index entries or neither; the checksum deltas that every packet of the flow will need."""
         self.write_deltas()
         self.r32[self.row * row.QUADS + row.EXPIRES] = self.first_end(now)
-        return self.table.link(self.row)
+        return self.table.link(self.row, key, self.reply)
 
     def first_end(self, now: int) -> int:
         """When the flow ends unless a packet refreshes it.
@@ -260,10 +282,10 @@ class Opener:
 
     def write_deltas(self) -> None:
         at = self.row * row.WORDS
-        old = (sum16(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
-               + sum16(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1]))
-        new = (sum16(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
-               + sum16(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1]))
+        old = (words32(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
+               + words32(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1]))
+        new = (words32(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
+               + words32(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1]))
         ports_old, ports_new = self.r64[at + row.ORIGINAL_LABEL] & bits.M32, self.r64[at + row.REPLY_LABEL] & bits.M32
         ports_old = (ports_old >> 16) + (ports_old & bits.M16)
         ports_new = (ports_new >> 16) + (ports_new & bits.M16)

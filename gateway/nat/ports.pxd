@@ -11,7 +11,11 @@ from gateway.wire cimport bits, protocol, sides
 cdef class Ports:
     cdef readonly FlowTable table
     cdef readonly uint8_t[::1] excluded
+    cdef uint8_t[::1] r8
+    cdef uint32_t[::1] r32, index
+    cdef uint64_t[::1] r64
     cdef uint64_t key0, key1
+    cdef readonly uint64_t reply, touched
     cdef public uint64_t counter  # of random choices
     @cython.locals(crowd=int64_t, port=uint64_t, middle=uint64_t, found=int64_t, _=int64_t)
     cpdef int64_t allocate(self, int64_t member, uint64_t wanted, uint64_t lowest, uint64_t highest, bint preserve,

@@ -19,9 +19,10 @@ class Ports:
     """Ports of the flows in one table. A port may be 0 where it is an ICMP identifier."""
 
     def __init__(self, table: FlowTable, key0: int, key1: int) -> None:
-        self.table = table
+        self.table, self.index = table, table.index
+        self.r8, self.r32, self.r64 = table.r8, table.r32, table.r64
         self.key0, self.key1 = key0, key1
-        self.counter = 0
+        self.counter = self.reply = self.touched = 0
         self.excluded = memoryview(bytearray(2 * bounds.PORTS // 8))  # a bit a port: TCP's, then UDP's
 
     def exclude(self, number: int, ports: Iterable[int]) -> None:
@@ -83,22 +84,29 @@ class Ports:
         return ((siphash2(self.key0, self.key1, self.counter, 0) >> 32) * span) >> 32
 
     def taken(self, member: int, port: int, now: int) -> int:
-        """Whether a port is FREE for a row, TAKEN by the host or a mapping, or its reply TAKEN_TUPLE."""
+        """Whether a port is FREE for a row, TAKEN by the host or a mapping, or its reply TAKEN_TUPLE.
+
+        Sets `reply`, the key of the row's reply tuple if it had this port.
+        """
         first = member * row.WORDS
         label = self.label_with(member, port)
         if self.is_excluded(label, port):
             return bounds.TAKEN
+        self.reply = self.table.key(self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
+                                    self.r64[first + row.REPLY_DESTINATION],
+                                    self.r64[first + row.REPLY_DESTINATION + 1], label)
+        self.touched ^= self.index[self.table.home(self.reply)]  # on its way while the mapping is looked for
         if self.is_mapped(member) and self.is_mapped_to(member, label & (row.LABEL_PROTOCOL_MASK | bits.M16), now):
             return bounds.TAKEN
-        if self.table.find(self.table.r64[first + row.REPLY_SOURCE], self.table.r64[first + row.REPLY_SOURCE + 1],
-                           self.table.r64[first + row.REPLY_DESTINATION],
-                           self.table.r64[first + row.REPLY_DESTINATION + 1], label, now):
+        if self.table.find_keyed(self.reply, self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
+                                 self.r64[first + row.REPLY_DESTINATION], self.r64[first + row.REPLY_DESTINATION + 1],
+                                 label, now):
             return bounds.TAKEN_TUPLE
         return bounds.FREE
 
     def label_with(self, member: int, port: int) -> int:
         """The row's reply label with this port."""
-        label = self.table.r64[member * row.WORDS + row.REPLY_LABEL] & row.LABEL_MASK
+        label = self.r64[member * row.WORDS + row.REPLY_LABEL] & row.LABEL_MASK
         number = label >> row.LABEL_PROTOCOL & 0xFF
         if number == protocol.ICMP or number == protocol.ICMPV6:
             return label >> 32 << 32 | port << row.LABEL_SOURCE_PORT | port
@@ -113,23 +121,23 @@ class Ports:
         return False
 
     def is_mapped(self, member: int) -> bool:
-        return self.table.r8[member * row.BYTES + row.FLAGS] & row.MAPPED != 0
+        return self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED != 0
 
     def is_mapped_to(self, member: int, label: int, now: int) -> bool:
         """Whether a live mapping has this external endpoint already, in this row's scope."""
         first = member * row.WORDS
-        scope = self.table.r8[member * row.BYTES + row.MAPPING_SCOPE]
-        head = self.table.find_external(
-            self.table.r64[first + row.REPLY_DESTINATION], self.table.r64[first + row.REPLY_DESTINATION + 1],
-            self.table.r64[first + row.REPLY_SOURCE] if scope else 0,
-            self.table.r64[first + row.REPLY_SOURCE + 1] if scope else 0, label)
+        scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
+        head = self.table.find_mapping(
+            bounds.EXTERNAL, self.r64[first + row.REPLY_DESTINATION], self.r64[first + row.REPLY_DESTINATION + 1],
+            self.r64[first + row.REPLY_SOURCE] if scope else 0,
+            self.r64[first + row.REPLY_SOURCE + 1] if scope else 0, label)
         return head != 0 and (self.table.promote(head, now) != 0 or self.is_long(head))
 
     def is_long(self, member: int) -> bool:
         """Whether a mapping has more flows than are looked at: then one of them may be alive."""
         following = member
         for _ in range(bounds.RING_LIMIT):
-            following = self.table.r32[following * row.QUADS + row.NEXT]
+            following = self.r32[following * row.QUADS + row.NEXT]
             if following == member:
                 return False
         return True

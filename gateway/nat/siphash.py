@@ -23,6 +23,14 @@ def siphash5(key0: int, key1: int, a: int, b: int, c: int, d: int, e: int) -> in
     return finish(absorb(state, bits.LENGTH_40))
 
 
+def hash_pair(key0: int, key1: int, first_high: int, first_low: int, second_high: int, second_low: int,
+              label: int) -> int:
+    """The hash of two addresses and a label. Those of IPv4 fit two words, and need half the rounds."""
+    if first_high | second_high == 0 and first_low >> 32 == second_low >> 32 == bits.V4_MAPPED >> 32:
+        return siphash2(key0, key1, (first_low << 32) & bits.M64 | second_low & bits.M32, label)
+    return siphash5(key0, key1, first_high, first_low, second_high, second_low, label)
+
+
 def siphash2(key0: int, key1: int, a: int, b: int) -> int:
     """The hash of 16 bytes."""
     state = absorb(begin(key0, key1), a)

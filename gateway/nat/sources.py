@@ -12,11 +12,10 @@ of 100 hosts. An idle host is forgotten only for want of room, the one that was 
 
 from __future__ import annotations
 
-import mmap
-
 from ..match.settings import Settings
 from ..wire import bits, sides
 from . import account, record, row
+from .memory import reserve
 from .siphash import siphash2
 from .table import FlowTable
 
@@ -40,9 +39,9 @@ class Sources:
 
     def forget(self) -> None:
         """No accounts. Memory is touched only when used."""
-        memory = _reserve((self.capacity + 1) * account.BYTES)
+        memory = reserve((self.capacity + 1) * account.BYTES)
         self.r32, self.r64 = memory.cast("I"), memory.cast("Q")
-        self.buckets = _reserve(self.capacity * 4).cast("I")
+        self.buckets = reserve(self.capacity * 4).cast("I")
         self.known = self.oldest = self.newest = self.account = 0
 
     def use(self, settings: Settings) -> None:
@@ -276,8 +275,3 @@ class Sources:
             self.r32[newer * account.QUADS + account.OLDER] = older
         else:
             self.newest = older
-
-
-def _reserve(size: int) -> memoryview:
-    """Anonymous private memory: zero, and none of it is used before it is touched."""
-    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))

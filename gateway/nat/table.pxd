@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from gateway.nat cimport bounds, row
 from gateway.nat.crowd cimport Crowds
-from gateway.nat.siphash cimport siphash2, siphash5
+from gateway.nat.siphash cimport hash_pair
 from gateway.wire cimport bits, sides
 
 
@@ -20,18 +20,20 @@ cdef class FlowTable:
     cdef int64_t free, cursor
     cdef uint32_t row_bits, row_mask, kind_mask, step
 
-    @cython.locals(key=uint64_t, slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, found=int64_t)
     cpdef int64_t find(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                        uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
+    @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, found=int64_t)
+    cpdef int64_t find_keyed(self, uint64_t key, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
+                             uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
+    @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t)
+    cpdef int64_t candidate(self, uint64_t key) except? -1 nogil
     @cython.locals(direction=int64_t, first=int64_t, word=int64_t)
     cdef inline bint has_tuple(self, int64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                         uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
-    cpdef int64_t find_internal(self, uint64_t high, uint64_t low, uint64_t scope_high, uint64_t scope_low,
-                                uint64_t label) except? -1 nogil
-    cpdef int64_t find_external(self, uint64_t high, uint64_t low, uint64_t scope_high, uint64_t scope_low,
-                                uint64_t label) except? -1 nogil
-    @cython.locals(key=uint64_t, slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, head=int64_t)
-    cdef int64_t find_mapping(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high, uint64_t scope_low,
+    @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, head=int64_t)
+    cpdef int64_t find_mapping_keyed(self, uint64_t key, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
+                                     uint64_t scope_low, uint64_t label) except? -1 nogil
+    cpdef int64_t find_mapping(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high, uint64_t scope_low,
                               uint64_t label) except? -1 nogil
     @cython.locals(word=int64_t, remote=int64_t)
     cdef bint has_endpoint(self, int64_t member, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
@@ -47,18 +49,18 @@ cdef class FlowTable:
     @cython.locals(taken=int64_t, word=int64_t)
     cpdef int64_t reserve(self) except? -1 nogil
     @cython.locals(alone=bint)
-    cpdef bint link(self, int64_t member) except? -1 nogil
+    cpdef bint link(self, int64_t member, uint64_t original=*, uint64_t reply=*) except? -1 nogil
     cpdef int64_t close(self, int64_t member) except? -1 nogil
     cpdef bint expired(self, int64_t member, uint32_t now) except? -1 nogil
     @cython.locals(_=int64_t)
     cpdef int64_t next_expired(self, uint32_t now, int64_t budget) except? -1 nogil
 
-    @cython.locals(head=int64_t, after=int64_t)
+    @cython.locals(key=uint64_t, head=int64_t, after=int64_t)
     cdef bint join(self, int64_t member) except? -1 nogil
     @cython.locals(word=int64_t, label=uint64_t, scope=uint32_t, remote=int64_t, head=int64_t, ours=int64_t,
                    theirs=int64_t, same=bint)
-    cdef int64_t mapping_of(self, int64_t member) except? -1 nogil
-    cdef bint begin(self, int64_t member) except? -1 nogil
+    cdef int64_t mapping_of(self, int64_t member, uint64_t key) except? -1 nogil
+    cdef bint begin(self, int64_t member, uint64_t key) except? -1 nogil
     cdef inline int64_t tie(self, int64_t before, int64_t after) except? -1 nogil
     @cython.locals(after=int64_t)
     cdef int64_t part(self, int64_t member) except? -1 nogil
@@ -67,17 +69,17 @@ cdef class FlowTable:
     @cython.locals(heir=int64_t, _=int64_t)
     cpdef int64_t promote(self, int64_t head, uint32_t now) except? -1 nogil
 
-    cdef inline uint64_t hash(self, uint64_t first_high, uint64_t first_low, uint64_t second_high, uint64_t second_low,
+    cpdef uint64_t key(self, uint64_t first_high, uint64_t first_low, uint64_t second_high, uint64_t second_low,
                        uint64_t label) noexcept nogil
-    cdef inline uint64_t mapping_hash(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
+    cpdef uint64_t mapping_key(self, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
                                uint64_t scope_low, uint64_t label) noexcept nogil
     @cython.locals(word=int64_t, remote=int64_t, scope=uint32_t)
-    cdef uint64_t row_hash(self, int64_t member, int64_t kind) except? 1 nogil
-    cdef inline int64_t home(self, uint64_t key) noexcept nogil
+    cpdef uint64_t row_key(self, int64_t member, int64_t kind) except? 1 nogil
+    cpdef int64_t home(self, uint64_t key) noexcept nogil
     cdef inline int64_t displacement(self, uint32_t entry) noexcept nogil
-    @cython.locals(key=uint64_t, slot=int64_t, distance=int64_t, end=int64_t, tag=uint64_t)
-    cdef bint insert(self, int64_t member, int64_t kind) except? -1 nogil
+    @cython.locals(slot=int64_t, distance=int64_t, end=int64_t, tag=uint64_t)
+    cdef bint insert(self, int64_t member, int64_t kind, uint64_t key) except? -1 nogil
     @cython.locals(slot=int64_t)
     cdef int64_t remove(self, int64_t member, int64_t kind) except? -1 nogil
-    @cython.locals(slot=int64_t, wanted=uint32_t, distance=int64_t, entry=uint32_t)
+    @cython.locals(slot=int64_t, wanted=uint32_t, distance=int64_t)
     cdef int64_t seek(self, int64_t member, int64_t kind) except? -1 nogil

@@ -12,19 +12,18 @@ endpoint; a mapping lives as long as any of its rows does.
 
 from __future__ import annotations
 
-import mmap
-
 from ..wire import bits, sides
 from . import bounds, row
 from .crowd import Crowds
-from .siphash import siphash2, siphash5
+from .memory import reserve
+from .siphash import hash_pair
 
 
 class FlowTable:
     """Up to `capacity` rows. Memory is reserved at once and touched only when used.
 
-    r8, r16, r32, r64: the rows (`nat.row`) in views of 1, 2, 4 and 8 bytes. `now` and row.EXPIRES are ticks,
-    compared modulo 2**32. high_water: rows above it were never used. crowds: told of every port that a row gives up.
+    r8, r16, r32, r64: the rows (`nat.row`) by 1, 2, 4 and 8 bytes. Time is in ticks, modulo 2**32. high_water: rows
+    above it were never used. crowds: told of every port that a row gives up.
     """
 
     def __init__(self, capacity: int, key0: int, key1: int) -> None:
@@ -34,25 +33,25 @@ class FlowTable:
         self.key0, self.key1 = key0, key1
         self.live = self.high_water = self.free = self.cursor = 0
         self.slots = bounds.SLOTS_PER_ROW * capacity
-        rows = _reserve((capacity + 1) * row.BYTES)
+        rows = reserve((capacity + 1) * row.BYTES)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
         self.crowds = Crowds(rows, key0, key1)
-        self.index = _reserve((self.slots + bounds.PROBE_LIMIT) * 4).cast("I")
+        self.index = reserve((self.slots + bounds.PROBE_LIMIT) * 4).cast("I")
         self.row_bits = capacity.bit_length()
         self.row_mask = (1 << self.row_bits) - 1
         self.kind_mask = (1 << self.row_bits + bounds.KIND_BITS) - 1
         self.step = self.kind_mask + 1  # one slot of displacement
         self.tag_mask = (1 << 32 - self.row_bits - bounds.KIND_BITS - bounds.DISPLACEMENT_BITS) - 1
 
-    @property
-    def memory(self) -> int:
-        """Bytes reserved."""
-        return self.r8.nbytes + self.index.nbytes
-
     def find(self, source_high: int, source_low: int, destination_high: int, destination_low: int, label: int,
              now: int) -> int:
         """row * 2 + direction of the live row that has this tuple; 0 when there is none."""
-        key = self.hash(source_high, source_low, destination_high, destination_low, label)
+        return self.find_keyed(self.key(source_high, source_low, destination_high, destination_low, label),
+                               source_high, source_low, destination_high, destination_low, label, now)
+
+    def find_keyed(self, key: int, source_high: int, source_low: int, destination_high: int, destination_low: int,
+                   label: int, now: int) -> int:
+        """The same, given the tuple's `key`."""
         slot = self.home(key)
         wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + 1  # a tuple: the high bit of its kind is 0
         for distance in range(bounds.PROBE_LIMIT):
@@ -62,6 +61,19 @@ class FlowTable:
                 if self.has_tuple(found, source_high, source_low, destination_high, destination_low, label, now):
                     return found
             elif entry == 0 or self.displacement(entry) < distance:
+                return 0
+            wanted += 2
+        return 0
+
+    def candidate(self, key: int) -> int:
+        """The first row whose index entry looks like a tuple of this key; 0 for none. Only the index is read."""
+        slot = self.home(key)
+        wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + 1
+        for distance in range(bounds.PROBE_LIMIT):
+            entry = self.index[slot + distance]
+            if entry >> self.row_bits + 1 == wanted:
+                return entry & self.row_mask
+            if entry == 0 or self.displacement(entry) < distance:
                 return 0
             wanted += 2
         return 0
@@ -78,19 +90,17 @@ class FlowTable:
                 and self.r64[word + row.ORIGINAL_DESTINATION] == destination_high
                 and not self.expired(found >> 1, now))
 
-    def find_internal(self, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
-        """The head of the newest mapping of an internal endpoint, which may be dead (see `promote`); 0 for none.
-
-        scope: (0, 0), or the remote address when mappings depend on it. label: protocol and port, side 0.
-        """
-        return self.find_mapping(bounds.INTERNAL, high, low, scope_high, scope_low, label)
-
-    def find_external(self, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
-        """The same by external endpoint."""
-        return self.find_mapping(bounds.EXTERNAL, high, low, scope_high, scope_low, label)
-
     def find_mapping(self, kind: int, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
-        key = self.mapping_hash(kind, high, low, scope_high, scope_low, label)
+        """The head of the newest mapping of an endpoint, which may be dead (see `promote`); 0 for none.
+
+        kind: bounds.INTERNAL or EXTERNAL.  scope: (0, 0), or the remote address when mappings depend on it.
+        label: protocol and port, side 0.
+        """
+        return self.find_mapping_keyed(self.mapping_key(kind, high, low, scope_high, scope_low, label),
+                                       kind, high, low, scope_high, scope_low, label)
+
+    def find_mapping_keyed(self, key: int, kind: int, high: int, low: int, scope_high: int, scope_low: int,
+                           label: int) -> int:
         slot = self.home(key)
         wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + bounds.KIND_BITS | kind
         for distance in range(bounds.PROBE_LIMIT):
@@ -124,7 +134,7 @@ class FlowTable:
         return member * row.WORDS + (row.REPLY_SOURCE if kind == bounds.INTERNAL else row.ORIGINAL_DESTINATION)
 
     def endpoint_label(self, member: int, kind: int) -> int:
-        """Protocol and port of a row's internal or external endpoint, as find_internal takes them."""
+        """Protocol and port of a row's internal or external endpoint, as `find_mapping` takes them."""
         original = self.from_inside(member) == (kind == bounds.INTERNAL)
         label = self.r64[member * row.WORDS + (row.ORIGINAL_LABEL if original else row.REPLY_LABEL)]
         port = label >> row.LABEL_SOURCE_PORT if kind == bounds.INTERNAL else label
@@ -154,13 +164,17 @@ class FlowTable:
         self.live += 1
         return taken
 
-    def link(self, member: int) -> bool:
+    def link(self, member: int, original: int = 0, reply: int = 0) -> bool:
         """Make a filled-in row findable by both its tuples and, if it is MAPPED, let it join or begin its mapping.
 
-        False, and nothing changed, when PROBE_LIMIT forbids any of it. Keys must not change while linked.
+        original, reply: the tuples' keys where known. False, and nothing changed, when PROBE_LIMIT forbids any of it.
+        What a row is found by must not change while it is linked.
         """
+        original = original if original else self.row_key(member, sides.ORIGINAL)
+        reply = reply if reply else self.row_key(member, sides.REPLY)
         alone = not self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED
-        if self.insert(member, sides.ORIGINAL) and self.insert(member, sides.REPLY) and (alone or self.join(member)):
+        if (self.insert(member, sides.ORIGINAL, original) and self.insert(member, sides.REPLY, reply)
+                and (alone or self.join(member))):
             return True
         self.remove(member, sides.REPLY)
         self.remove(member, sides.ORIGINAL)
@@ -192,36 +206,36 @@ class FlowTable:
                 return self.cursor
         return 0
 
-    # Mappings
-
     def join(self, member: int) -> bool:
         """Enter the ring of the newest mapping of this internal endpoint, if its external one is the same too."""
-        head = self.mapping_of(member)
+        key = self.row_key(member, bounds.INTERNAL)
+        head = self.mapping_of(member, key)
         if head == 0:
-            return self.begin(member)
+            return self.begin(member, key)
         after = self.r32[head * row.QUADS + row.NEXT]
         self.tie(head, member)
         self.tie(member, after)
         return True
 
-    def mapping_of(self, member: int) -> int:
+    def mapping_of(self, member: int, key: int) -> int:
         word, label = self.endpoint(member, bounds.INTERNAL), self.endpoint_label(member, bounds.INTERNAL)
         scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
         remote = self.remote(member)
-        head = self.find_mapping(bounds.INTERNAL, self.r64[word], self.r64[word + 1],
-                                 self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
+        head = self.find_mapping_keyed(key, bounds.INTERNAL, self.r64[word], self.r64[word + 1],
+                                       self.r64[remote] if scope else 0, self.r64[remote + 1] if scope else 0, label)
         if head == 0:
             return 0
         ours, theirs = self.endpoint(member, bounds.EXTERNAL), self.endpoint(head, bounds.EXTERNAL)
-        same = (self.r64[ours] == self.r64[theirs] and self.r64[ours + 1] == self.r64[theirs + 1]
-                and self.endpoint_label(member, bounds.EXTERNAL) == self.endpoint_label(head, bounds.EXTERNAL))
+        if self.r64[ours] != self.r64[theirs] or self.r64[ours + 1] != self.r64[theirs + 1]:
+            return 0
+        same = self.endpoint_label(member, bounds.EXTERNAL) == self.endpoint_label(head, bounds.EXTERNAL)
         return head if same else 0
 
-    def begin(self, member: int) -> bool:
+    def begin(self, member: int, key: int) -> bool:
         """Begin a mapping: a ring of one."""
-        if not self.insert(member, bounds.INTERNAL):
+        if not self.insert(member, bounds.INTERNAL, key):
             return False
-        if not self.insert(member, bounds.EXTERNAL):
+        if not self.insert(member, bounds.EXTERNAL, self.row_key(member, bounds.EXTERNAL)):
             self.remove(member, bounds.INTERNAL)
             return False
         self.r8[member * row.BYTES + row.FLAGS] |= row.MAPPING_HEAD
@@ -268,29 +282,23 @@ class FlowTable:
         self.crown(head, heir)
         return 0 if self.expired(heir, now) else heir
 
-    # The index
+    def key(self, first_high: int, first_low: int, second_high: int, second_low: int, label: int) -> int:
+        return hash_pair(self.key0, self.key1, first_high, first_low, second_high, second_low, label)
 
-    def hash(self, first_high: int, first_low: int, second_high: int, second_low: int, label: int) -> int:
-        """Two addresses and a label. Those of IPv4 fit two words, and need half the rounds."""
-        if (first_high | second_high == 0 and first_low >> 32 == bits.V4_MAPPED >> 32
-                and second_low >> 32 == bits.V4_MAPPED >> 32):
-            return siphash2(self.key0, self.key1, (first_low << 32) & bits.M64 | second_low & bits.M32, label)
-        return siphash5(self.key0, self.key1, first_high, first_low, second_high, second_low, label)
-
-    def mapping_hash(self, kind: int, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
+    def mapping_key(self, kind: int, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:
         if scope_high | scope_low:
-            return self.hash(high, low, scope_high, scope_low, label | (kind << 1 | 1) << row.LABEL_MARK)
-        return self.hash(high, low, high, low, label | kind << 1 + row.LABEL_MARK)
+            return self.key(high, low, scope_high, scope_low, label | (kind << 1 | 1) << row.LABEL_MARK)
+        return self.key(high, low, high, low, label | kind << 1 + row.LABEL_MARK)
 
-    def row_hash(self, member: int, kind: int) -> int:
-        """The hash of one of a row's keys."""
+    def row_key(self, member: int, kind: int) -> int:
+        """The hash of what a row is found by, of one kind."""
         if kind < bounds.INTERNAL:
             word = member * row.WORDS + kind * row.TUPLE_STRIDE
-            return self.hash(self.r64[word], self.r64[word + 1], self.r64[word + 2], self.r64[word + 3],
+            return self.key(self.r64[word], self.r64[word + 1], self.r64[word + 2], self.r64[word + 3],
                              self.r64[member * row.WORDS + row.ORIGINAL_LABEL + kind] & row.LABEL_MASK)
         word, remote = self.endpoint(member, kind), self.remote(member)
         scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
-        return self.mapping_hash(kind, self.r64[word], self.r64[word + 1], self.r64[remote] if scope else 0,
+        return self.mapping_key(kind, self.r64[word], self.r64[word + 1], self.r64[remote] if scope else 0,
                                  self.r64[remote + 1] if scope else 0, self.endpoint_label(member, kind))
 
     def home(self, key: int) -> int:
@@ -299,12 +307,11 @@ class FlowTable:
     def displacement(self, entry: int) -> int:
         return (entry >> self.row_bits + bounds.KIND_BITS) & (bounds.PROBE_LIMIT - 1)
 
-    def insert(self, member: int, kind: int) -> bool:
+    def insert(self, member: int, kind: int, key: int) -> bool:
         """Enter a row by one of its keys, before all others of that home: the newest is found first.
 
         False, and nothing changed, when any entry would come to stand too far from its home.
         """
-        key = self.row_hash(member, kind)
         slot = self.home(key)
         distance = 0
         while self.displacement(self.index[slot]) > distance:
@@ -333,17 +340,11 @@ class FlowTable:
 
     def seek(self, member: int, kind: int) -> int:
         """The slot of a row's entry of one kind; -2 if it has none."""
-        slot = self.home(self.row_hash(member, kind))
+        slot = self.home(self.row_key(member, kind))
         wanted = kind << self.row_bits | member
         for distance in range(bounds.PROBE_LIMIT):
-            entry = self.index[slot + distance]
-            if entry & self.kind_mask == wanted:
+            if self.index[slot + distance] & self.kind_mask == wanted:
                 return slot + distance
-            if entry == 0 or self.displacement(entry) < distance:
+            if self.index[slot + distance] == 0 or self.displacement(self.index[slot + distance]) < distance:
                 break
         return -2
-
-
-def _reserve(size: int) -> memoryview:
-    """Anonymous private memory: zero, and none of it is used before it is touched."""
-    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))

@@ -175,4 +175,4 @@ class Translator:
     @property
     def memory(self) -> int:
         """Bytes reserved for flows; resident are those that were used."""
-        return self.engine.table.memory
+        return self.engine.table.r8.nbytes + self.engine.table.index.nbytes

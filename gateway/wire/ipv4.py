@@ -1,6 +1,7 @@
 """IPv4 header (RFC 791): offsets in bytes from its first byte."""
 
 VERSION_IHL = 0
+PLAIN = 0x45  # the first byte of a header without options
 TOS = 1
 TOTAL_LENGTH = 2
 ID = 4

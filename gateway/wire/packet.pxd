@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from gateway.wire cimport bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
 from gateway.wire.batch cimport Batch
 
-cdef uint64_t swap16(uint64_t value) noexcept nogil
-cdef uint64_t swap32(uint64_t value) noexcept nogil
-cdef uint64_t swap64(uint64_t value) noexcept nogil
+cpdef uint64_t swap16(uint64_t value) noexcept nogil
+cpdef uint64_t swap32(uint64_t value) noexcept nogil
+cpdef uint64_t swap64(uint64_t value) noexcept nogil
 cdef uint64_t fold(uint64_t total) noexcept nogil
 
 

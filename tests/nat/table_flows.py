@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway import twin
-from gateway.nat import row, table
+from gateway.nat import bounds, row, table
 from gateway.wire import bits, protocol, sides
 
 INTERPRETED = twin.interpreted("nat.table")
@@ -72,9 +72,9 @@ def label(end: Endpoint, number: int) -> int:
 
 def internal(flows: table.FlowTable, flow: Flow) -> int:
     ours, _, number, scope = flow.mapping()
-    return int(flows.find_internal(*ours[:2], *scope, label(ours, number)))
+    return int(flows.find_mapping(bounds.INTERNAL, *ours[:2], *scope, label(ours, number)))
 
 
 def external(flows: table.FlowTable, flow: Flow) -> int:
     _, ours, number, scope = flow.mapping()
-    return int(flows.find_external(*ours[:2], *scope, label(ours, number)))
+    return int(flows.find_mapping(bounds.EXTERNAL, *ours[:2], *scope, label(ours, number)))

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.nat import row, table
+from gateway.nat import bounds, row, table
 from gateway.wire import protocol, sides
 
 from .table_flows import INTERPRETED, M32, TABLE, Flow, Tuple, fill, label, v4
@@ -26,7 +26,7 @@ def assert_index_is_sound(flows: table.FlowTable) -> None:
         size += 1
         away = flows.displacement(entry)
         home = slot - away
-        assert home == flows.home(flows.row_hash(entry & flows.row_mask, entry >> flows.row_bits & 3))
+        assert home == flows.home(flows.row_key(entry & flows.row_mask, entry >> flows.row_bits & 3))
         assert home >= last
         assert all(flows.index[between] for between in range(home, slot))
         last = home
@@ -105,8 +105,8 @@ class TableMachine(RuleBasedStateMachine):
     @rule(flow=drawn_flows)
     def find_mapping(self, flow: Flow) -> None:
         ours, theirs, number, scope = flow.mapping()
-        for name, at, end in (("find_internal", 0, ours), ("find_external", 1, theirs)):
-            head = self.each(name, *end[:2], *scope, label(end, number))
+        for kind, at, end in ((bounds.INTERNAL, 0, ours), (bounds.EXTERNAL, 1, theirs)):
+            head = self.each("find_mapping", kind, *end[:2], *scope, label(end, number))
             members = {member for member, (other, _) in self.known.items() if other.mapped
                        and (other.mapping()[at], *other.mapping()[2:]) == (end, number, scope)}
             assert head in members if head else not members
