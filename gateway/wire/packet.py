@@ -54,8 +54,7 @@ class Packet:
         quoted: it may be cut short anywhere behind the first 8 bytes of transport (RFC 792).
         """
         self.at = at
-        self.fragment = 0
-        self.fragment_header = 0
+        self.fragment = self.fragment_header = 0
         self.atomic = True
         self.partial = False
         self.quoted = quoted
@@ -94,8 +93,7 @@ class Packet:
         self.transport = at + header
         self.ttl = self.u8[at + ipv4.TTL]
         self.protocol = self.u8[at + ipv4.PROTOCOL]
-        self.source_high = 0
-        self.destination_high = 0
+        self.source_high = self.destination_high = 0
         self.source_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.SOURCE) >> 2])
         self.destination_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.DESTINATION) >> 2])
         field = swap16(self.u16[(at + ipv4.FRAGMENT) >> 1])
@@ -189,9 +187,7 @@ class Packet:
 
     def parse_transport(self) -> int:
         """Ports, flags and where the checksum lies."""
-        self.ports = 0
-        self.checksum = 0
-        self.tcp_flags = 0
+        self.ports = self.checksum = self.tcp_flags = 0
         self.kind = kind.FLOW
         if self.fragment != 0:
             self.kind = kind.FRAGMENT
