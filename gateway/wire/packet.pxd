@@ -25,10 +25,9 @@ cdef class Packet:
     cpdef bind(self, Batch batch)
     @cython.locals(version=uint32_t, wrong=int64_t)
     cpdef int64_t parse(self, int64_t at, int64_t length, bint quoted) except? -1 nogil
-    @cython.locals(at=int64_t, header=int64_t, total=int64_t, field=uint32_t)
+    @cython.locals(word=int64_t, first=uint64_t, second=uint64_t, third=uint64_t, header=int64_t, total=int64_t,
+                   words=uint64_t, index=int64_t, field=uint32_t)
     cdef int64_t parse4(self, int64_t length) except? -1 nogil
-    @cython.locals(total=uint64_t, word=int64_t, index=int64_t)
-    cdef bint header_sums_up(self, int64_t header) except? -1 nogil
     @cython.locals(at=int64_t, option=uint32_t)
     cdef int64_t walk_options(self) except? -1 nogil
     @cython.locals(at=int64_t, total=int64_t)
@@ -57,7 +56,7 @@ cdef class Packet:
     cpdef int rewrite(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                       uint64_t destination_low, uint64_t ports, uint64_t address_delta, uint64_t transport_delta,
                       int64_t hops) except? -1 nogil
-    @cython.locals(at=int64_t, total=uint64_t)
+    @cython.locals(at=int64_t, total=uint64_t, third=uint64_t)
     cpdef int rewrite_header(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                              uint64_t destination_low, uint64_t address_delta, int64_t hops) except? -1 nogil
     @cython.locals(where=int64_t, number=int64_t, present=uint32_t)

@@ -73,9 +73,10 @@ class Packet:
         return self.parse_transport()
 
     def parse4(self, length: int) -> int:
-        at = self.at
-        header = (self.u8[at] & 15) << 2
-        total = swap16(self.u16[(at + ipv4.TOTAL_LENGTH) >> 1])
+        """A header is read in its five words of 32 bits: one that is quoted lies at a multiple of 4 only."""
+        word = self.at >> 2
+        first, second, third = self.u32[word], self.u32[word + 1], self.u32[word + 2]
+        header, total = (first & 15) << 2, swap16(first >> 16)
         if header < ipv4.HEADER:
             return fault.BAD_VERSION
         if header > length:
@@ -86,30 +87,22 @@ class Packet:
             if not self.quoted:
                 return fault.TRUNCATED
             total = length
-        if not self.header_sums_up(header):
+        words = first + second + third + self.u32[word + 3] + self.u32[word + 4]
+        for index in range(word + (ipv4.HEADER >> 2), word + (header >> 2)):
+            words += self.u32[index]
+        if fold((words & bits.M32) + (words >> 32)) != bits.M16:
             return fault.BAD_CHECKSUM
         self.family = 4
-        self.end = at + total
-        self.transport = at + header
-        self.ttl = self.u8[at + ipv4.TTL]
-        self.protocol = self.u8[at + ipv4.PROTOCOL]
+        self.end = self.at + total
+        self.transport = self.at + header
+        self.ttl, self.protocol = third & 0xFF, third >> 8 & 0xFF
         self.source_high = self.destination_high = 0
-        self.source_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.SOURCE) >> 2])
-        self.destination_low = bits.V4_MAPPED | swap32(self.u32[(at + ipv4.DESTINATION) >> 2])
-        field = swap16(self.u16[(at + ipv4.FRAGMENT) >> 1])
+        self.source_low = bits.V4_MAPPED | swap32(self.u32[word + 3])
+        self.destination_low = bits.V4_MAPPED | swap32(self.u32[word + 4])
+        field = swap16(second >> 16)
         self.fragment = field & (ipv4.MF | ipv4.OFFSET_MASK)
         self.atomic = field & (ipv4.DF | ipv4.MF | ipv4.OFFSET_MASK) == ipv4.DF
-        if header > ipv4.HEADER:
-            return self.walk_options()
-        return fault.NONE
-
-    def header_sums_up(self, header: int) -> bool:
-        total = 0
-        word = self.at >> 2
-        for index in range(word, word + (header >> 2)):
-            total += self.u32[index]
-        total = (total & bits.M32) + (total >> 32)
-        return fold(total) == bits.M16
+        return self.walk_options() if header > ipv4.HEADER else fault.NONE
 
     def walk_options(self) -> int:
         """IPv4 options: whole, and none that routes by the sender's wish (RFC 7126 section 4.3)."""
@@ -271,6 +264,8 @@ class Packet:
     def parse_offload(self, header: int) -> int:
         """The virtio_net_hdr before the packet, as far as it speaks of this transport header."""
         before = self.at - vnet.HEADER
+        if self.u16[(before + vnet.FLAGS) >> 1] == 0:  # neither flags nor, the byte behind them, a GSO type
+            return fault.NONE
         if self.u8[before + vnet.FLAGS] & vnet.NEEDS_CHECKSUM:
             start = self.at + self.u16[(before + vnet.CHECKSUM_START) >> 1]
             where = start + self.u16[(before + vnet.CHECKSUM_OFFSET) >> 1]
@@ -321,9 +316,9 @@ class Packet:
         if self.family == 4:
             self.u32[(at + ipv4.SOURCE) >> 2] = swap32(source_low & bits.M32)
             self.u32[(at + ipv4.DESTINATION) >> 2] = swap32(destination_low & bits.M32)
-            self.u8[at + ipv4.TTL] = self.ttl - hops
-            total = (self.u16[(at + ipv4.CHECKSUM) >> 1] ^ bits.M16) + address_delta + (bits.M16 - hops)
-            self.u16[(at + ipv4.CHECKSUM) >> 1] = fold(total) ^ bits.M16
+            third = self.u32[(at + ipv4.TTL) >> 2]  # hops left, protocol, checksum
+            total = fold((third >> 16 ^ bits.M16) + address_delta + (bits.M16 - hops)) ^ bits.M16
+            self.u32[(at + ipv4.TTL) >> 2] = total << 16 | third & 0xFF00 | self.ttl - hops
         else:
             self.u64[(at + ipv6.SOURCE) >> 3] = swap64(source_high)
             self.u64[(at + ipv6.SOURCE + 8) >> 3] = swap64(source_low)
