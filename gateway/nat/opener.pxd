@@ -64,7 +64,7 @@ cdef class Opener:
     cdef int64_t find_own(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, index=int64_t, count=int64_t)
     cdef bint choose_address(self) except? -1 nogil
-    @cython.locals(wanted=uint64_t, found=int64_t, at=int64_t)
+    @cython.locals(wanted=uint64_t, preserve=bint, found=int64_t, at=int64_t)
     cdef int64_t choose_port(self, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef int take_port(self, uint64_t port) except? -1 nogil

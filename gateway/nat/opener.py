@@ -242,8 +242,9 @@ class Opener:
 
     def choose_port(self, now: int) -> int:
         wanted = self.packet.ports >> 16
+        preserve = self.options.preserves[self.packet.protocol] != 0
         found = self.ports.allocate(self.row, wanted, self.decider.lowest_port(wanted),
-                                    self.decider.highest_port(wanted), self.options.preservation, now)
+                                    self.decider.highest_port(wanted), preserve, now)
         if found == 0:
             if not self.options.rewritable[self.packet.protocol]:
                 return Verdict.DROP_UNTRANSLATABLE

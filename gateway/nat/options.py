@@ -33,7 +33,8 @@ def segment_limit(settings: Settings, headers: int) -> int:
 
 class Options:
     """mapping, filtering: match.settings.Scope by protocol.  lowest, highest, classes: external ports by
-    protocol.  rewritable: whether its ports may change.  lifetime: ticks by protocol; tcp_lifetime: by state.
+    protocol.  rewritable: whether its ports may change.  preserves: whether a port that is free is kept.
+    lifetime: ticks by protocol; tcp_lifetime: by state.
     segment_limit: MSS that SYNs are clamped to, by family, 0 for none.
     egress: (high, low) of every egress address, IPv4's first.  pools: names, never removed; flows refer to
     them by number across reloads.  pool_of_class: that number for each membership class, 0 for none.
@@ -42,7 +43,7 @@ class Options:
     def __init__(self) -> None:
         self.pools: list[str] = [""]
         self.mapping, self.filtering = numbers(256, "B"), numbers(256, "B")
-        self.classes, self.rewritable = numbers(256, "B"), numbers(256, "B")
+        self.classes, self.rewritable, self.preserves = numbers(256, "B"), numbers(256, "B"), numbers(256, "B")
         self.lowest, self.highest = numbers(256, "I"), numbers(256, "I")
         self.lifetime, self.tcp_lifetime = numbers(256, "I"), numbers(state.STATES, "I")
         self.mtu, self.segment_limit = numbers(2, "I"), numbers(2, "I")
@@ -59,7 +60,7 @@ class Options:
             self.egress[index] = word
         self.mtu[0], self.mtu[1] = settings.inside.mtu, settings.outside.mtu
         self.hairpinning, self.outside_filtered = settings.hairpinning, settings.outside_filtered
-        self.preservation, self.reject_exhausted = settings.port_preservation, settings.reject_exhausted
+        self.reject_exhausted = settings.reject_exhausted
         self.inbound_refresh, self.midstream = settings.inbound_refresh, settings.midstream
         for v6 in (0, 1):
             self.segment_limit[v6] = segment_limit(settings, (ipv6.HEADER if v6 else ipv4.HEADER) + tcp.HEADER)
@@ -68,6 +69,7 @@ class Options:
     def use_protocols(self, settings: Settings) -> None:
         for number in range(256):  # what is neither of the below keeps its ports and its remote
             self.mapping[number] = self.filtering[number] = 2
+            self.preserves[number] = settings.port_preservation
             self.lowest[number], self.highest[number], self.classes[number] = 0, 65535, 0
         rules = ((protocol.TCP, settings.tcp_mapping, settings.tcp_filtering, settings.tcp_ports),
                  (protocol.UDP, settings.udp_mapping, settings.udp_filtering, settings.udp_ports),
@@ -78,6 +80,8 @@ class Options:
         for number, mapping, filtering, ports in rules:
             self.mapping[number], self.filtering[number], self.rewritable[number] = mapping, filtering, 1
             self.use_ports(number, ports)
+        if settings.udp_mapping:  # one port kept towards every remote would be an endpoint-independent mapping
+            self.preserves[protocol.UDP] = self.preserves[protocol.UDPLITE] = 0
 
     def use_ports(self, number: int, ports: Ports) -> None:
         self.lowest[number], self.highest[number], self.classes[number] = ports.lowest, ports.highest, ports.classes

@@ -46,14 +46,13 @@ spec:
   nat:
     mapping: {{udp: {mapping}}}
     filtering: {{udp: {filtering}}}
-    portPreservation: {preservation}
 """
 ENDPOINT, ADDRESS, PORT = "EndpointIndependent", "AddressDependent", "AddressAndPortDependent"
 
 
-def resources(mapping: str = ENDPOINT, filtering: str = PORT, preservation: bool = True) -> str:
+def resources(mapping: str = ENDPOINT, filtering: str = PORT) -> str:
     """What the gateway is told; without arguments what it does when told nothing."""
-    return RESOURCES.format(mapping=mapping, filtering=filtering, preservation=str(preservation).lower())
+    return RESOURCES.format(mapping=mapping, filtering=filtering)
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,9 @@ def stun_server(network: Ground) -> Iterator[None]:
 def discover(mapping: str) -> Seen:
     """What the tool says of one mapping behaviour with each filtering behaviour, by both families at once."""
     seen: Seen = {}
-    with ground(resources(mapping, ENDPOINT, preservation=False)) as network, stun_server(network):
+    with ground(resources(mapping, ENDPOINT)) as network, stun_server(network):
         for filtering in SCOPES:
-            network.gateway.apply(resources(mapping, filtering, preservation=False) + f"# {filtering}\n")
+            network.gateway.apply(resources(mapping, filtering) + f"# {filtering}\n")
             tools = {version: Report("", "").start(network.pod.namespace,
                                                    f"turnutils_natdiscovery -m -f {at(WEB, version)}")
                      for version in (4, 6)}
@@ -87,9 +87,8 @@ def verdicts(said: str) -> tuple[str | None, str | None]:
 
 def tabulate(report: Report, seen: Seen) -> None:
     report.say("`turnutils_natdiscovery -m -f 203.0.113.10` and the same by IPv6, for every `nat.mapping.udp` and "
-               "`nat.filtering.udp`, with `portPreservation: false`: a port that is kept towards everybody looks like "
-               "an endpoint-independent mapping, whatever it is. Filtering cannot be seen to be looser than mapping: "
-               "an external port that belongs to one remote has nobody behind it for another.")
+               "`nat.filtering.udp`. Filtering cannot be looser than mapping: an external port that belongs to one "
+               "remote has nobody behind it for another.")
     lines = ["| configured mapping | filtering | reported mapping | filtering |", "|---|---|---|---|"]
     for mapping in SCOPES:
         for filtering in SCOPES:

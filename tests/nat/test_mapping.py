@@ -103,17 +103,23 @@ def test_endpoint_independent_mapping_gives_a_port_to_one_host_only(protocol):
 
 def test_address_dependent_mapping_is_one_mapping_a_remote_address():
     sim = Simulator(world(nat={"mapping": {"udp": "AddressDependent"}}))
-    begin(sim, "udp", B4, 40000, S4, 80)
     towards_s = begin(sim, "udp", A4, 40000, S4, 80)
-    assert towards_s[1] != 40000 and begin(sim, "udp", A4, 40000, S4, 81) == towards_s
-    assert begin(sim, "udp", A4, 40000, T4, 80) == (E4, 40000), "another remote address: a mapping of its own"
+    assert begin(sim, "udp", A4, 40000, S4, 81) == towards_s
+    assert begin(sim, "udp", A4, 40000, T4, 80) != towards_s, "another remote address: a mapping of its own"
 
 
 def test_address_and_port_dependent_mapping_is_one_mapping_a_remote_endpoint():
     sim = Simulator(world(nat={"mapping": {"udp": "AddressAndPortDependent"}}))
-    begin(sim, "udp", B4, 40000, S4, 80)
-    assert begin(sim, "udp", A4, 40000, S4, 80)[1] != 40000
-    assert begin(sim, "udp", A4, 40000, S4, 81)[1] == 40000
+    assert len({begin(sim, "udp", A4, 40000, remote, port) for remote in (S4, T4) for port in (80, 81)}) == 4
+
+
+@pytest.mark.parametrize("mapping", ["AddressDependent", "AddressAndPortDependent"])
+def test_a_dependent_mapping_differs_from_remote_to_remote(mapping):
+    """RFC 4787 section 4.1: equal if, and only if, the remote address is. So the port is not kept; TCP's may be."""
+    sim = Simulator(world(nat={"mapping": {"udp": mapping, "tcp": mapping}}))
+    remotes = [f"203.0.113.{number}" for number in range(1, 9)]
+    assert len({begin(sim, "udp", A4, 40000, remote) for remote in remotes}) == len(remotes)
+    assert {begin(sim, "tcp", A4, 40000, remote) for remote in remotes} == {(E4, 40000)}
 
 
 @pytest.mark.parametrize("internal", [A4, A6])
