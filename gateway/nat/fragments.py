@@ -29,6 +29,7 @@ class Datagram:
     """What is known of one datagram. ranges: payload bytes seen.  held: packets waiting for the first one."""
 
     source: tuple[int, int]
+    side: int  # that it comes from
     expires: int
     ranges: list[tuple[int, int]] = field(default_factory=list)
     held: list[bytes] = field(default_factory=list)
@@ -53,7 +54,8 @@ class Fragments:
         self.datagrams: dict[tuple[int, ...], Datagram] = {}
         self.known_by: Counter[tuple[int, int]] = Counter()  # datagrams, by source; none stands at 0
         self.held_by: Counter[tuple[int, int]] = Counter()
-        self.held = 0
+        self.known_on = [0, 0]  # datagrams, by side
+        self.held_on = [0, 0]
 
     def use(self, settings: Settings) -> None:
         self.limit, self.lifetime = settings.limits.fragments_held, settings.timeouts.fragment
@@ -72,10 +74,11 @@ class Fragments:
         datagram = self.datagrams.get(key)
         if datagram is None:
             source = packet.source_high, packet.source_low
-            if len(self.datagrams) >= self.limit or self.known_by[source] >= self.share:
+            if self.is_full(self.known_on, side) or self.known_by[source] >= self.share:
                 return Verdict.DROP_FRAGMENT_LIMIT
-            datagram = self.datagrams[key] = Datagram(source, now + self.lifetime)
+            datagram = self.datagrams[key] = Datagram(source, side, now + self.lifetime)
             self.known_by[source] += 1
+            self.known_on[side] += 1
         if datagram.verdict is Verdict.LEAVE_TO_HOST:
             return Verdict.LEAVE_TO_HOST
         if datagram.verdict is not None and datagram.verdict is not Verdict.ACCEPT:
@@ -93,6 +96,11 @@ class Fragments:
         if datagram.is_complete():  # a fast sender comes round to the same identifier within seconds
             self.forget(key)
         return verdict
+
+    def is_full(self, counted: list[int], side: int) -> bool:
+        """Whether there is room for no more. Out there anybody can think of sources: a share is kept from them."""
+        room = self.limit - self.share if side == sides.OUTSIDE and self.limit > 1 else self.limit
+        return counted[side] >= room or sum(counted) >= self.limit
 
     def payload_size(self, packet: Packet) -> int:
         """Bytes of the datagram's payload in this fragment."""
@@ -124,12 +132,14 @@ class Fragments:
         self.let_go(datagram)
 
     def let_go(self, datagram: Datagram) -> None:
-        self.held -= len(datagram.held)
+        self.held_on[datagram.side] -= len(datagram.held)
         reduce(self.held_by, datagram.source, len(datagram.held))
         datagram.held.clear()
 
     def forget(self, key: tuple[int, ...]) -> None:
-        reduce(self.known_by, self.datagrams.pop(key).source, 1)
+        datagram = self.datagrams.pop(key)
+        reduce(self.known_by, datagram.source, 1)
+        self.known_on[datagram.side] -= 1
 
     def settle(self, count: int, verdict: Verdict) -> None:
         """Move `count` packets from "held" to what became of them."""
@@ -179,11 +189,11 @@ class Fragments:
         if packet.ttl <= 1:
             return Verdict.DROP_TTL_EXCEEDED
         if datagram.verdict is None:
-            if self.held_by[datagram.source] >= self.share or self.held >= self.limit:
+            if self.held_by[datagram.source] >= self.share or self.is_full(self.held_on, datagram.side):
                 return Verdict.DROP_FRAGMENT_LIMIT
             datagram.held.append(engine.batch.packet(index))
             self.held_by[datagram.source] += 1
-            self.held += 1
+            self.held_on[datagram.side] += 1
             return Verdict.HOLD_FRAGMENT
         if not self.fits(packet, datagram.leaves):
             return Verdict.REJECT_TOO_BIG

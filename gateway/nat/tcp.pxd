@@ -18,9 +18,12 @@ cdef class Tracker:
     cdef uint8_t[::1] grid
     cdef uint64_t sequence, acknowledgement, window, following
 
-    @cython.locals(flags=int64_t, event=int64_t, present=int64_t, following=int64_t)
+    @cython.locals(flags=int64_t, event=int64_t, present=int64_t, following=int64_t, reborn=bint)
     cpdef int64_t step(self, int64_t base, int64_t direction) except? -1 nogil
-    cdef bint is_half_open(self, int64_t present, int64_t direction, int64_t event) noexcept nogil
+    @cython.locals(at=int64_t, passes=bint)
+    cdef bint is_half_open(self, int64_t base, int64_t present, int64_t direction, int64_t event) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cdef bint begins_anew(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t, length=int64_t, scale=uint32_t)
     cdef int read(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(flags=uint32_t)

@@ -68,8 +68,12 @@ class Tracker:
         self.read(base, direction)
         if following == state.RESTART:
             return self.restart(base, present)
-        if self.is_half_open(present, direction, event):
+        if self.is_half_open(base, present, direction, event):
             return Verdict.ACCEPT
+        reborn = self.r8[base * row.BYTES + row.FLAGS] & row.REBORN != 0
+        if reborn and event >= state.ACK and self.begins_anew(base, direction):
+            present = state.NONE
+            following = self.grid[event * state.STATES + present]
         if present == state.NONE:  # adopted mid-stream: the scale agreed on is unknown, so the widest is assumed
             self.r8[base * row.BYTES + row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
             self.window <<= tcp.WINDOW_SCALE_MAX
@@ -85,15 +89,39 @@ class Tracker:
         self.r8[base * row.BYTES + row.STATE] = following
         return Verdict.ACCEPT
 
-    def is_half_open(self, present: int, direction: int, event: int) -> bool:
+    def is_half_open(self, base: int, present: int, direction: int, event: int) -> bool:
         """Whether one end has forgotten the conversation that the other still holds (RFC 9293 section 3.5.1).
 
         Its SYN, and the answer that makes it reset, pass and change nothing: whoever drops one of them leaves
-        that port unusable until the old flow's time is up.
+        that port unusable until the old flow's time is up. So does the SYN-ACK of a peer that has forgotten it too.
         """
+        at = base * row.BYTES + row.FLAGS
+        if event == state.SYN_ACK:
+            return direction == sides.REPLY and self.r8[at] & row.REBORN != 0
         if event == state.SYN:
-            return direction == sides.ORIGINAL and (present == state.ESTABLISHED or present == state.FIN_WAIT)
+            passes = direction == sides.ORIGINAL and (present == state.ESTABLISHED or present == state.FIN_WAIT)
+            if passes and self.r8[base * row.BYTES + row.ARRIVES_ON] == sides.INSIDE:
+                self.r8[at] |= row.REBORN
+            return passes
         return event == state.ACK and present == state.SYN_SENT
+
+    def begins_anew(self, base: int, direction: int) -> bool:
+        """Whether a host that was REBORN goes on with another conversation: then that one is adopted.
+
+        Only those inside are trusted with this. If it goes on with the old one, its SYN was an old one too.
+        """
+        at = base * row.BYTES
+        if direction == sides.REPLY:
+            return False
+        self.r8[at + row.FLAGS] &= ~row.REBORN & 0xFF
+        if self.fits(base, direction):
+            return False
+        self.r8[at + row.FLAGS] &= row.USED | row.MAPPED | row.MAPPING_HEAD
+        self.r8[at + row.TCP_WINDOW] = 0
+        self.r8[at + row.TCP_WINDOW + 1] = 0
+        self.r8[at + row.TCP_SCALE] = state.UNSCALED << 4 | state.UNSCALED
+        self.read(base, direction)
+        return True
 
     def read(self, base: int, direction: int) -> None:
         """The segment's numbers; `window` scaled as agreed."""
