@@ -43,7 +43,7 @@ cdef class Tracker:
     cdef int64_t close(self, int64_t base, int64_t direction, int64_t following) except? -1 nogil
     @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, at=int64_t, believed=bint)
     cdef int64_t reset(self, int64_t base, int64_t direction) except? -1 nogil
-    @cython.locals(end=uint64_t, oldest=uint64_t, inside=bint)
+    @cython.locals(own=int64_t, end=uint64_t, oldest=uint64_t, inside=bint)
     cdef bint is_for_peer(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t, kept=uint32_t)
     cdef int agree_scale(self, int64_t base, int64_t direction) except? -1 nogil

@@ -250,13 +250,14 @@ class Tracker:
         """Whether a RST that is not believed passes all the same, changes nothing, and is the peer's to judge.
 
         A SYN's sender answers so a peer that took it for another. A host that has forgotten the connection resets
-        at the last acknowledgement it got (RFC 9293 section 3.5.2), which may lie below what it sent; only those
-        inside are trusted that far.
+        at the last acknowledgement it got (RFC 9293 section 3.5.2), which may lie below what it sent, and one whose
+        data was lost on the way here resets above what we saw; only those inside are trusted that far.
         """
         if direction == sides.ORIGINAL and self.r8[base * row.BYTES + row.STATE] == state.SYN_SENT:
             return True
-        end = self.r32[base * row.QUADS + direction * row.TCP_STRIDE + row.TCP_END]
-        oldest = (end - (1 << self.reach(base, 1 - direction))) & bits.M32
+        own = base * row.QUADS + direction * row.TCP_STRIDE
+        end = self.r32[own + row.TCP_MAX_END]
+        oldest = (self.r32[own + row.TCP_END] - (1 << self.reach(base, 1 - direction))) & bits.M32
         inside = self.r8[base * row.BYTES + row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
         return inside and not after(self.sequence, end) and not after(oldest, self.sequence)
 

@@ -151,6 +151,12 @@ def test_a_reset_from_inside_for_data_that_was_lost_is_left_to_the_peer(make: Ma
     assert state(sim) == "established"
 
 
+def test_a_reset_from_inside_that_overtook_its_data_is_left_to_the_peer(make: Make) -> None:
+    sim = established(make())
+    out(sim, sent(RST, 2001))
+    assert state(sim) == "established"
+
+
 @pytest.mark.parametrize("sequence", [1001 - 200_000, 1001 + 200_000])
 def test_a_reset_from_inside_far_out_of_the_window_is_dropped(make: Make, sequence: int) -> None:
     sim = established(make())
