@@ -1,4 +1,4 @@
-"""`python -m bench [all|memory|links]`; scripts/bench sets up what it needs."""
+"""`python -m bench [all|memory|links|exhaustion]`; scripts/bench sets up what it needs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ def parse() -> argparse.Namespace:
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  scripts/bench\n  scripts/bench links --rounds 5 --seconds 3 --json figures.json\n"
                "  scripts/bench memory")
-    parser.add_argument("name", nargs="?", choices=["all", "links", "memory"], default="all", metavar="NAME",
-                        help="links: real traffic through namespaces; memory: the translator alone; default: both")
+    parser.add_argument("name", nargs="?", choices=["all", "links", "memory", "exhaustion"], default="all",
+                        metavar="NAME",
+                        help="links: real traffic through namespaces; memory: the translator alone; "
+                             "exhaustion: every port of an address in use; default: the first two")
     parser.add_argument("--rounds", type=int, default=3, help="times that each measurement is taken (3)")
     parser.add_argument("--seconds", type=float, default=2, help="length of one measurement on links (2)")
     keys = ", ".join([*(path.key for path in links.PATHS), *(measure.key for measure in measures.MEASURES)])
@@ -45,12 +47,14 @@ def main() -> int:
     if arguments.install:
         install()
     compile.ensure()
-    from bench import memory
+    from bench import exhaustion, memory
 
     results = Results(machine.describe())
     try:
         if arguments.name in ("all", "memory"):
             memory.run(results, arguments.rounds)
+        if arguments.name == "exhaustion":
+            exhaustion.run(results, arguments.rounds)
         if arguments.name in ("all", "links"):
             links.run(results, arguments.rounds, arguments.seconds, arguments.only)
     except KeyboardInterrupt:
