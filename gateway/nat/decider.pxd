@@ -27,8 +27,9 @@ cdef class Decider:
     cdef int64_t judge_hairpin(self, int64_t destination) except? -1 nogil
     @cython.locals(source=int64_t, destination=int64_t)
     cdef int64_t judge_outside(self) except? -1 nogil
-    @cython.locals(flags=uint32_t)
     cpdef int64_t unsolicited(self) except? -1 nogil
+    @cython.locals(flags=uint32_t)
+    cpdef bint is_syn(self) noexcept nogil
     cdef int64_t judge_own(self, int64_t flags) except? -1 nogil
     @cython.locals(number=int64_t)
     cdef bint is_echo_request(self) noexcept nogil

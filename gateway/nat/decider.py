@@ -110,10 +110,11 @@ class Decider:
         """Nobody inside asked for this packet to an egress address. A SYN may yet be asked for (RFC 5382 REQ-4)."""
         if self.destination_flags & decision.SHARED:
             return Verdict.LEAVE_TO_HOST
+        return Verdict.DROP_UNSOLICITED_SYN if self.is_syn() else Verdict.DROP_UNSOLICITED
+
+    def is_syn(self) -> bool:
         flags = tcp.SYN | tcp.ACK | tcp.RST | tcp.FIN
-        if self.packet.protocol == protocol.TCP and self.packet.tcp_flags & flags == tcp.SYN:
-            return Verdict.DROP_UNSOLICITED_SYN
-        return Verdict.DROP_UNSOLICITED
+        return self.packet.protocol == protocol.TCP and self.packet.tcp_flags & flags == tcp.SYN
 
     def judge_own(self, flags: int) -> int:
         """To the gateway itself: the host's own stack answers for what it owns, the gateway for the rest."""

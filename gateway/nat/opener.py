@@ -115,7 +115,10 @@ class Opener:
             self.packet.source_high if scope else 0, self.packet.source_low if scope else 0, label), now)
         if self.target == 0:
             return self.decider.unsolicited()
-        return Verdict.ACCEPT if self.admitted(now) else Verdict.DROP_FILTERED
+        if self.admitted(now):
+            return Verdict.ACCEPT
+        # A SYN is told what one to an unused port is told: the difference would say which ports are in use.
+        return Verdict.DROP_UNSOLICITED_SYN if self.decider.is_syn() else Verdict.DROP_FILTERED
 
     def admitted(self, now: int) -> bool:
         """Whether the mapping's filter lets this remote in (RFC 4787 section 5). Exact remotes have a flow already."""

@@ -208,7 +208,21 @@ def test_a_syn_to_an_open_mapping_is_admitted_or_not_as_configured(make: Make) -
     back(sim, build.tcp_segment(T4, 6000, E4, 40000, b"hi", flags=PSH | ACK, sequence=10, acknowledgement=71))
     closed = make(nat={"mapping": {"tcp": "EndpointIndependent"}})
     out(closed, sent(SYN, 1000))
-    assert refused(closed, call, "outside") == "drop_filtered"
+    assert refused(closed, call, "outside") == "drop_unsolicited_syn"
+
+
+def test_a_filtered_syn_is_told_what_any_other_is_told(make: Make) -> None:
+    """RFC 5382 REQ-4; and who compares the two answers does not learn which ports are in use."""
+    told = []
+    for port in (40000, 40001):
+        sim = make(nat={"mapping": {"tcp": "EndpointIndependent"}})
+        out(sim, sent(SYN, 1000))
+        sim.inject("outside", build.tcp_segment(T4, 6000, E4, port))
+        sim.advance(5.9)
+        assert sim.drain("outside") == []
+        sim.advance(1)
+        told.append([seen(one).icmp for one in sim.drain("outside")])
+    assert told == [[(3, 3)], [(3, 3)]]
 
 
 def test_hosts_that_share_a_port_towards_different_remotes_are_told_apart(make: Make) -> None:
