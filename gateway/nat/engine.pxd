@@ -57,6 +57,8 @@ cdef class Engine:
     @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)
     cdef int64_t forward(self, int64_t index, int64_t direction, uint32_t now, bint oversize) except? -1 nogil
+    @cython.locals(verdict=int64_t)
+    cdef int64_t knock(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     @cython.locals(change=uint64_t)
     cdef int renumber(self, int64_t base, int64_t other) except? -1 nogil
     @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)

@@ -160,8 +160,9 @@ class Engine:
         reference = self.table.find_keyed(key, self.packet.source_high, self.packet.source_low,
                                           self.packet.destination_high, self.packet.destination_low, label, now)
         if reference == 0:
-            reference = self.opener.open(side, key, now)
+            reference = self.opener.open(side, key, now, oversize)
             if reference == 0:
+                self.mtu = self.options.mtu[self.opener.decider.leaves]
                 return self.opener.verdict
         self.flow = reference >> 1
         return self.forward(index, reference & 1, now, oversize)
@@ -178,6 +179,8 @@ class Engine:
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
         verdict = self.refresh(base, direction, now)
+        if verdict == Verdict.ACCEPT and self.r8[base * row.BYTES + row.FLAGS] & row.KNOCKING:
+            verdict = self.knock(base, direction, now)
         if verdict != Verdict.ACCEPT:
             return verdict
         self.r32[base * row.QUADS + row.PACKETS] = (self.r32[base * row.QUADS + row.PACKETS] + 1) & bits.M32
@@ -196,6 +199,23 @@ class Engine:
             self.renumber(base, other)
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
+
+    def knock(self, base: int, direction: int, now: int) -> int:
+        """The verdict on a hairpin's packet while the filter of the host that it is for refuses it.
+
+        Two hosts behind one external address punch holes through each other's filters (RFC 5128, RFC 4787 REQ-9)
+        as if each had a NAT of its own: what the first one sends is dropped, and is what its own filter is opened
+        by, which is all that it does. Both their flows are one row: what the other sends is found as its reply.
+        """
+        verdict: int = Verdict.ACCEPT
+        if direction == sides.ORIGINAL:
+            verdict = self.opener.find_mapping(now)
+            if not self.opener.is_target(base):  # who had that mapping is gone: the next packet begins a new flow
+                self.r32[base * row.QUADS + row.EXPIRES] = now
+                return Verdict.DROP_FILTERED
+        if verdict == Verdict.ACCEPT:
+            self.r8[base * row.BYTES + row.FLAGS] &= ~row.KNOCKING
+        return verdict
 
     def renumber(self, base: int, other: int) -> None:
         """The packet may be fragmented, or is: to many sources behind one address, identifiers are given anew."""

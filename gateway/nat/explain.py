@@ -81,9 +81,10 @@ class Explanation:
         engine.decider.decide(self.side)
         self.describe_pools()
         with engine.rehearsal():
-            found = engine.opener.open(self.side, key, tick)
+            found = engine.opener.open(self.side, key, tick, self.may_be_cut())
             if not found:
-                return Verdict(engine.opener.verdict)
+                verdict = Verdict(engine.opener.verdict)
+                return Verdict.REJECT_TOO_BIG if verdict is Verdict.SLOW else verdict
             self.show(found >> 1, 0)
             verdict = self.rehearse(found >> 1, tick)
             engine.end(found >> 1, record.ENDED, 0)
@@ -97,10 +98,12 @@ class Explanation:
         verdict = Verdict(engine.pass_on(0, self.side, tick, engine.packet.fragment != 0))
         words[:] = memoryview(before).cast("Q")
         if verdict is Verdict.SLOW:  # larger than the other side's MTU
-            cursor = engine.packet
-            cut = cursor.family == 4 and not cursor.load16(cursor.at + ipv4.FRAGMENT) & ipv4.DF
-            return Verdict.ACCEPT if cut else Verdict.REJECT_TOO_BIG
+            return Verdict.ACCEPT if self.may_be_cut() else Verdict.REJECT_TOO_BIG
         return verdict
+
+    def may_be_cut(self) -> bool:
+        cursor = self.engine.packet
+        return cursor.family == 4 and not cursor.load16(cursor.at + ipv4.FRAGMENT) & ipv4.DF
 
     def describe_pools(self) -> None:
         """What the source and the destination are members of, and what follows (Calico's natOutgoing rule)."""

@@ -46,18 +46,13 @@ class Opener:
         self.index = table.index
         self.egress = self.reply = self.own = self.touched = 0
 
-    def open(self, side: int, key: int, now: int) -> int:
-        """key: `FlowTable.key` of the packet's tuple."""
+    def open(self, side: int, key: int, now: int, oversize: bool) -> int:
+        """key: `FlowTable.key` of the packet's tuple.  oversize: do so although the packet is larger than the MTU
+        of the side it leaves on.
+        """
         self.look_ahead()
-        self.verdict = self.decider.decide(side)
+        self.verdict = self.judge(side, now, oversize)
         if self.verdict != Verdict.ACCEPT:
-            return 0
-        if self.decider.through_mapping:
-            self.verdict = self.find_mapping(now)
-            if self.verdict != Verdict.ACCEPT:
-                return 0
-        if self.packet.ttl <= 1:
-            self.verdict = Verdict.REJECT_TTL_EXCEEDED
             return 0
         if self.sources.active and side == sides.INSIDE:
             limit = self.sources.admit(self.packet.source_high, self.packet.source_low, now)
@@ -91,6 +86,22 @@ class Opener:
 
     def source_label(self) -> int:
         return self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports >> 16
+
+    def judge(self, side: int, now: int, oversize: bool) -> int:
+        """Whatever would keep the packet from leaving: one that does not leave opens nothing."""
+        self.knocking = False
+        verdict = self.decider.decide(side)
+        if verdict != Verdict.ACCEPT:
+            return verdict
+        if self.decider.through_mapping:
+            verdict = self.find_mapping(now)
+            self.knocking = verdict == Verdict.DROP_FILTERED and side == sides.INSIDE
+            if verdict != Verdict.ACCEPT and not self.knocking:
+                return verdict
+        if self.packet.ttl <= 1:
+            return Verdict.REJECT_TTL_EXCEEDED
+        fits = oversize or self.packet.segment <= self.options.mtu[self.decider.leaves]
+        return Verdict.ACCEPT if fits else Verdict.SLOW
 
     def refuse_source(self, limit: int) -> int:
         """The packet's source has reached a limit of its own (RFC 6888 REQ-4)."""
@@ -136,6 +147,18 @@ class Opener:
                 return False
         return False
 
+    def is_target(self, base: int) -> bool:
+        """Whether the mapping that was just found is of the host that row `base` leads to."""
+        at, target = base * row.WORDS, self.target * row.WORDS
+        if self.target == 0:
+            return False
+        internal, label = target + row.ORIGINAL_SOURCE, self.r64[target + row.ORIGINAL_LABEL]
+        if self.from_outside(self.target):
+            internal, label = target + row.REPLY_SOURCE, self.r64[target + row.REPLY_LABEL]
+        return (self.r64[at + row.REPLY_SOURCE] == self.r64[internal]
+                and self.r64[at + row.REPLY_SOURCE + 1] == self.r64[internal + 1]
+                and (self.r64[at + row.REPLY_LABEL] ^ label) >> row.LABEL_SOURCE_PORT & bits.M16 == 0)
+
     def from_outside(self, member: int) -> bool:
         label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL]
         return (label >> row.LABEL_SIDE & 1) == sides.OUTSIDE
@@ -162,6 +185,8 @@ class Opener:
                                      | port << row.LABEL_SOURCE_PORT | self.packet.ports >> 16)
         self.r8[self.row * row.BYTES + row.STATE] = state.NONE if self.packet.protocol == protocol.TCP else state.NEW
         self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
+        if self.knocking:
+            self.r8[self.row * row.BYTES + row.FLAGS] |= row.KNOCKING
 
     def fill_target(self, at: int) -> int:
         """The internal endpoint behind the mapping that the packet came for: the reply's source; returns its port."""

@@ -56,6 +56,7 @@ MAPPED = 2  # member of a mapping: endpoint-independent or address-dependent
 MAPPING_HEAD = 4  # the row its mapping's index entries point to
 REBORN = 8  # TCP: a host inside has sent a SYN although the flow is established
 WINDOW_KNOWN = 16  # TCP's windows were seen from the SYN on: the flow was not adopted
+KNOCKING = 32  # a hairpin that its target's filter refuses until the target has sent something the other way
 FIN_ORIGINAL = 64
 FIN_REPLY = 128
 

@@ -145,7 +145,7 @@ class Tracker:
         """
         if present == state.SYN_RECEIVED and self.following == self.r32[base * row.QUADS + row.TCP_END]:
             return Verdict.ACCEPT  # sent again: nothing new
-        flags = self.r8[base * row.BYTES + row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD)
+        flags = self.r8[base * row.BYTES + row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD | row.KNOCKING)
         self.r8[base * row.BYTES + row.FLAGS] = flags | row.WINDOW_KNOWN
         self.r8[base * row.BYTES + row.STATE] = state.SYN_SENT
         self.r8[base * row.BYTES + row.TCP_SCALE] = self.offered_scale() | state.UNSCALED << 4
