@@ -22,6 +22,7 @@ CONSTANTS = [
     "gateway/wire/ipv6.py",
     "gateway/wire/kind.py",
     "gateway/wire/protocol.py",
+    "gateway/wire/sctp.py",
     "gateway/wire/sides.py",
     "gateway/wire/tcp.py",
     "gateway/wire/udp.py",

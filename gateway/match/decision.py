@@ -9,6 +9,7 @@ EGRESS = 32  # an address the gateway translates to, its own
 SHARED = 64  # an egress address, or one of the gateway's own, that the host has as well
 OWN_INSIDE = 128  # the gateway's own addresses on either side
 OWN_OUTSIDE = 256
+OWN = 32 | 128 | 256  # any address of the gateway's
 BOGON = 512  # never valid as a source or destination in transit (RFC 6890)
 MULTICAST = 1024
 LINK_SCOPE = 2048  # link-local

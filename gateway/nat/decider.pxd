@@ -5,7 +5,7 @@ from gateway.match cimport decision
 from gateway.match.ruleset cimport Ruleset
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.options cimport Options
-from gateway.wire cimport bits, protocol, sides, tcp
+from gateway.wire cimport bits, icmp, protocol, sides, tcp
 from gateway.wire.packet cimport Packet
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..match import decision
 from ..match.ruleset import Ruleset
-from ..wire import bits, protocol, sides, tcp
+from ..wire import bits, icmp, protocol, sides, tcp
 from ..wire.packet import Packet
 from .options import Options
 from .verdict import Verdict
@@ -58,7 +58,7 @@ class Decider:
             return Verdict.DROP_LINK_SCOPE
         if side == sides.INSIDE and not source & decision.INSIDE:
             return Verdict.DROP_SPOOFED_SOURCE
-        if side == sides.OUTSIDE and source & (decision.REACHABLE | decision.EGRESS):
+        if side == sides.OUTSIDE and source & (decision.REACHABLE | decision.OWN):
             return Verdict.DROP_SPOOFED_SOURCE
         return Verdict.ACCEPT
 
@@ -124,7 +124,9 @@ class Decider:
 
     def is_echo_request(self) -> bool:
         number = self.packet.protocol
-        return (number == protocol.ICMP or number == protocol.ICMPV6) and self.packet.is_request()
+        if number == protocol.ICMP:  # a timestamp request is a query too, and none that the gateway answers
+            return self.packet.is_request() and self.packet.load8(self.packet.transport) == icmp.ECHO_REQUEST
+        return number == protocol.ICMPV6 and self.packet.is_request()
 
     def judge_first_packet(self) -> int:
         """Not every packet may begin a flow: a TCP segment with SYN, an ICMP request, anything else."""

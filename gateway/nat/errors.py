@@ -116,7 +116,7 @@ class Errors:
         if source & decision.LINK_SCOPE:
             return Verdict.DROP_LINK_SCOPE
         if side == sides.OUTSIDE:
-            return Verdict.DROP_SPOOFED_SOURCE if source & (decision.REACHABLE | decision.EGRESS) else Verdict.ACCEPT
+            return Verdict.DROP_SPOOFED_SOURCE if source & (decision.REACHABLE | decision.OWN) else Verdict.ACCEPT
         if not hidden and not source & decision.INSIDE:
             return Verdict.DROP_SPOOFED_SOURCE
         confined = not hidden and source & decision.LOCAL_SCOPE and not target & decision.LOCAL_SCOPE

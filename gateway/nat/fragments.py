@@ -10,17 +10,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..match.settings import Settings
-from ..wire import bits, ipv4, ipv6, protocol, sides, vnet
+from ..wire import bits, ipv4, ipv6, protocol, sides, tcp, vnet
 from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
-from .answers import Outbox
+from .answers import Answers, Outbox
 from .engine import Engine
 from .opener import difference, words32
+from .pieces import cut, cut6, join
 from .verdict import Verdict
 
 SHARE = 4  # one source may hold at most this part of all that may be held
 DATAGRAM_MAX = 65535
+KEPT = (Verdict.ACCEPT, Verdict.ANSWER_ECHO)  # what a datagram's fragments are still awaited with
 FRAGMENTS_OF_ONE = 64  # more pieces than this make no datagram that anybody sends
 
 
@@ -40,17 +42,19 @@ class Datagram:
     identifier: int = 0
     flow: int = 0
     direction: int = 0
+    tuples: bytes = b""  # of that flow: its row may have become another's
+    start: int = 0  # TCP: the sequence number that the datagram's first byte would have
     size: int = 0  # of the whole payload, once its last fragment was seen
 
     def is_complete(self) -> bool:
-        return self.verdict == Verdict.ACCEPT and sum(b - a for a, b in self.ranges) == self.size
+        return self.verdict in KEPT and sum(b - a for a, b in self.ranges) == self.size
 
 
 class Fragments:
     """Judges the fragment that the engine has just parsed, or cuts what is too large for the other side."""
 
-    def __init__(self, engine: Engine, outbox: Outbox) -> None:
-        self.engine, self.outbox = engine, outbox
+    def __init__(self, engine: Engine, outbox: Outbox, answers: Answers) -> None:
+        self.engine, self.outbox, self.answers = engine, outbox, answers
         self.datagrams: dict[tuple[int, ...], Datagram] = {}
         self.known_by: Counter[tuple[int, int]] = Counter()  # datagrams, by source; none stands at 0
         self.held_by: Counter[tuple[int, int]] = Counter()
@@ -81,7 +85,7 @@ class Fragments:
             self.known_on[side] += 1
         if datagram.verdict is Verdict.LEAVE_TO_HOST:
             return Verdict.LEAVE_TO_HOST
-        if datagram.verdict is not None and datagram.verdict is not Verdict.ACCEPT:
+        if datagram.verdict is not None and datagram.verdict not in KEPT:
             return Verdict.DROP_FRAGMENT_REFUSED
         last = not packet.fragment & ipv4.MF
         if self.overlaps(datagram, offset, offset + size, last):
@@ -93,6 +97,8 @@ class Fragments:
             verdict = self.translate_first(datagram, index, side, now)
         else:
             verdict = self.translate_other(datagram, index)
+        if datagram.verdict is Verdict.ANSWER_ECHO and datagram.is_complete() and verdict is Verdict.HOLD_FRAGMENT:
+            verdict = self.answer(datagram, side)
         if datagram.is_complete():  # a fast sender comes round to the same identifier within seconds
             self.forget(key)
         return verdict
@@ -151,15 +157,23 @@ class Fragments:
         verdict = Verdict(engine.pass_on(index, side, now >> row.TICK_SHIFT & bits.M32, self.may_cut(packet)))
         if verdict is Verdict.SLOW:
             verdict = Verdict.REJECT_TOO_BIG
+        if verdict is Verdict.ANSWER_ECHO:
+            datagram.verdict = verdict
+            return self.hold(datagram, index)
         if verdict is not Verdict.ACCEPT:
             self.refuse(datagram, verdict)
             return verdict
         datagram.verdict, datagram.leaves = verdict, engine.batch.out[index]
         datagram.flow, datagram.direction = engine.flow, engine.direction
+        datagram.tuples = self.tuples(engine.flow)
         start, length = engine.batch.start[index], engine.batch.length[index]
         packet.parse(start, length, False)
         datagram.new_source = packet.source_high, packet.source_low
         datagram.new_destination = packet.destination_high, packet.destination_low
+        if packet.protocol == protocol.TCP:
+            header = packet.load8(packet.transport + tcp.DATA_OFFSET) >> 4 << 2
+            extra = 1 if packet.tcp_flags & (tcp.SYN | tcp.FIN) else 0
+            datagram.start = packet.load32(packet.transport + tcp.SEQUENCE) + extra - header
         datagram.identifier = self.identifier(packet)  # of IPv4 the engine has given it another, where one is due
         if packet.family == 6 and datagram.new_source != datagram.source:
             datagram.identifier = self.new_identifier(packet)
@@ -176,7 +190,9 @@ class Fragments:
             scratch.clear()
             scratch.append(data)
             cursor.parse(scratch.start[0], len(data), False)
-            if self.fits(cursor, datagram.leaves):
+            if cursor.ttl <= 1:
+                self.settle(1, Verdict.DROP_TTL_EXCEEDED)
+            elif self.fits(cursor, datagram.leaves):
                 self.rewrite(cursor, datagram)
                 self.outbox += self.pieces(scratch.packet(0), datagram.leaves)
                 self.settle(1, Verdict.ACCEPT)
@@ -185,21 +201,48 @@ class Fragments:
         self.let_go(datagram)
 
     def translate_other(self, datagram: Datagram, index: int) -> Verdict:
-        engine, packet = self.engine, self.engine.packet
+        packet = self.engine.packet
+        if datagram.verdict is None or datagram.verdict is Verdict.ANSWER_ECHO:
+            return self.hold(datagram, index)
         if packet.ttl <= 1:
             return Verdict.DROP_TTL_EXCEEDED
-        if datagram.verdict is None:
-            if self.held_by[datagram.source] >= self.share or self.is_full(self.held_on, datagram.side):
-                return Verdict.DROP_FRAGMENT_LIMIT
-            datagram.held.append(engine.batch.packet(index))
-            self.held_by[datagram.source] += 1
-            self.held_on[datagram.side] += 1
-            return Verdict.HOLD_FRAGMENT
         if not self.fits(packet, datagram.leaves):
             return Verdict.REJECT_TOO_BIG
         self.rewrite(packet, datagram)
         self.send(index, datagram.leaves)
         return Verdict.ACCEPT
+
+    def hold(self, datagram: Datagram, index: int) -> Verdict:
+        if self.held_by[datagram.source] >= self.share or self.is_full(self.held_on, datagram.side):
+            return Verdict.DROP_FRAGMENT_LIMIT
+        datagram.held.append(self.engine.batch.packet(index))
+        self.held_by[datagram.source] += 1
+        self.held_on[datagram.side] += 1
+        return Verdict.HOLD_FRAGMENT
+
+    def answer(self, datagram: Datagram, side: int) -> Verdict:
+        """An echo request for the gateway itself, whole at last (RFC 1122 section 3.3.2)."""
+        engine, bound, scratch = self.engine, self.engine.batch, self.engine.scratch
+        parts = []
+        cursor = Packet(scratch)
+        for data in datagram.held:
+            scratch.clear()
+            scratch.append(data)
+            cursor.parse(scratch.start[0], len(data), False)
+            parts.append(((cursor.fragment & ipv4.OFFSET_MASK) * 8, data))
+        whole = join(parts, cursor.fragment_header - cursor.at)
+        scratch.clear()
+        scratch.append(whole)
+        engine.bind(scratch)
+        fault_found = engine.packet.parse(scratch.start[0], len(whole), False)
+        reply = None if fault_found else self.answers.echo()
+        engine.bind(bound)
+        verdict = Verdict.ANSWER_ECHO if reply else Verdict.DROP_BAD_CHECKSUM
+        self.settle(len(datagram.held) - 1, verdict)  # this one is not counted yet
+        self.let_go(datagram)
+        if reply:
+            self.outbox += self.pieces(reply, side)
+        return verdict
 
     def rewrite(self, packet: Packet, datagram: Datagram) -> None:
         """The addresses and identifier of the datagram's first fragment. A later one has no ports and no checksum."""
@@ -208,13 +251,22 @@ class Fragments:
                            + words32(packet.destination_high, packet.destination_low))
         packet.rewrite_header(*datagram.new_source, *datagram.new_destination, delta, 1)
         self.write_identifier(packet, datagram.identifier)
-        if packet.protocol == protocol.TCP:
-            self.engine.tracker.stretch(datagram.flow, datagram.direction, self.payload_size(packet))
+        if packet.protocol == protocol.TCP and datagram.tuples == self.tuples(datagram.flow):
+            end = (packet.fragment & ipv4.OFFSET_MASK) * 8 + self.payload_size(packet)
+            self.engine.tracker.stretch(datagram.flow, datagram.direction, datagram.start + end & bits.M32)
+
+    def tuples(self, base: int) -> bytes:
+        return bytes(self.engine.table.r64[base * row.WORDS : base * row.WORDS + row.REPLY_LABEL + 1])
 
     def new_identifier(self, packet: Packet) -> int:
         """For an IPv6 datagram in fragments, whatever is in it (RFC 8200 section 4.5)."""
         return self.engine.identifiers.take(packet.source_high, packet.source_low, packet.destination_high,
                                             packet.destination_low, protocol.FRAGMENT, 1)
+
+    def own_identifier(self, data: bytes) -> int:
+        """The same for an IPv6 packet of the gateway's own."""
+        words = [int.from_bytes(data[at : at + 8], "big") for at in range(ipv6.SOURCE, ipv6.HEADER, 8)]
+        return self.engine.identifiers.take(words[0], words[1], words[2], words[3], protocol.FRAGMENT, 1)
 
     def write_identifier(self, packet: Packet, value: int) -> None:
         slab = self.engine.scratch.slab if packet is not self.engine.packet else self.engine.batch.slab
@@ -256,7 +308,10 @@ class Fragments:
 
     def pieces(self, data: bytes, leaves: int) -> Outbox:
         mtu = self.engine.options.mtu[leaves]
-        return [(leaves, bytes(vnet.HEADER), piece) for piece in (cut(data, mtu) if len(data) > mtu else [data])]
+        parts = [data]
+        if len(data) > mtu:
+            parts = cut(data, mtu) if data[0] >> 4 == 4 else cut6(data, mtu, self.own_identifier(data))
+        return [(leaves, bytes(vnet.HEADER), part) for part in parts]
 
     def tick(self, now: int) -> None:
         """Forget datagrams whose time is up; they stand in the order in which they came."""
@@ -266,24 +321,6 @@ class Fragments:
                 break
             self.refuse(self.datagrams[key], Verdict.DROP_FRAGMENT_TIMEOUT)
             self.forget(key)
-
-
-def cut(data: bytes, mtu: int) -> list[bytes]:
-    """An IPv4 packet as fragments that fit the MTU; options are copied as they are."""
-    length, flags_and_offset = (data[0] & 15) << 2, int.from_bytes(data[ipv4.FRAGMENT : ipv4.FRAGMENT + 2], "big")
-    header, body = bytearray(data[:length]), data[length:]
-    step = (mtu - length) // 8 * 8
-    first, more = flags_and_offset & ipv4.OFFSET_MASK, flags_and_offset & ipv4.MF
-    pieces = []
-    for at in range(0, len(body), step):
-        piece = body[at : at + step]
-        flags = more | first + at // 8 if at + step >= len(body) else ipv4.MF | first + at // 8
-        header[ipv4.TOTAL_LENGTH : ipv4.TOTAL_LENGTH + 2] = (len(header) + len(piece)).to_bytes(2, "big")
-        header[ipv4.FRAGMENT : ipv4.FRAGMENT + 2] = flags.to_bytes(2, "big")
-        header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = b"\0\0"
-        header[ipv4.CHECKSUM : ipv4.CHECKSUM + 2] = sums.network(header).to_bytes(2, "big")
-        pieces.append(bytes(header) + piece)
-    return pieces
 
 
 def reduce(counter: Counter[tuple[int, int]], source: tuple[int, int], count: int) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 
 from ..match.settings import Settings
 from ..wire import bits, protocol, vnet
+from ..wire import checksum as sums
 from ..wire.packet import Packet
 from . import row
 from .answers import Answers, Outbox
@@ -33,6 +34,7 @@ class Knocks:
         """The engine has just parsed such a SYN."""
         packet = self.engine.packet
         if len(self.waiting) < KNOCKS_MAX:
+            sums.finish_checksum(self.engine.batch.slab, packet)  # what its sender left to the kernel is quoted
             data = bytes(self.engine.batch.slab[packet.at : packet.end])
             self.waiting.append((now + self.silence, side, data))
 

@@ -18,8 +18,8 @@ MEANINGS: dict[int, tuple[str, str]] = {
     ),
     Verdict.DROP_BAD_HEADER: ("a header or an option contradicts itself", "RFC 791, 9293"),
     Verdict.DROP_SOURCE_ROUTE: (
-        "routes by its sender's wish: LSRR, SSRR, IPv6 routing header type 0",
-        "RFC 7126, 5095",
+        "routes by its sender's wish: LSRR, SSRR, IPv6 routing header of type 0 or with segments left",
+        "RFC 7126, 5095, 8200 4.4",
     ),
     Verdict.DROP_EXTENSION_LIMIT: ("more IPv6 extension headers than anybody needs", "RFC 7045"),
     Verdict.DROP_NO_UDP_CHECKSUM: ("UDP over IPv6 without a checksum", "RFC 8200 8.1"),
@@ -65,7 +65,6 @@ MEANINGS: dict[int, tuple[str, str]] = {
     Verdict.DROP_FRAGMENT_LIMIT: ("too many fragments wait already, in all or from this source", "RFC 4787 REQ-14"),
     Verdict.DROP_FRAGMENT_TIMEOUT: ("the first fragment never came", "RFC 4787 REQ-14"),
     Verdict.DROP_FRAGMENT_REFUSED: ("a fragment of a datagram that was refused", ""),
-    Verdict.DROP_LINK: ("the link would not take it", ""),
     Verdict.DROP_TTL_EXCEEDED: ("its hops are used up, and nobody may be told", "RFC 1812 4.3.2.7"),
     Verdict.REJECT_TTL_EXCEEDED: ("its hops are used up: time exceeded", "RFC 1812 5.3.1"),
     Verdict.REJECT_TOO_BIG: (

@@ -38,7 +38,7 @@ cdef class Tracker:
     @cython.locals(own=int64_t, peer=int64_t, at=int64_t, sent=int64_t, size=uint64_t, edge=uint64_t)
     cdef int slide(self, int64_t base, int64_t direction) except? -1 nogil
     @cython.locals(at=int64_t)
-    cpdef int stretch(self, int64_t base, int64_t direction, int64_t length) except? -1 nogil
+    cpdef int stretch(self, int64_t base, int64_t direction, uint64_t following) except? -1 nogil
     @cython.locals(at=int64_t, flags=uint32_t, both=uint32_t)
     cdef int64_t close(self, int64_t base, int64_t direction, int64_t following) except? -1 nogil
     @cython.locals(windows=int64_t, own=int64_t, peer=int64_t, at=int64_t, believed=bint)

@@ -214,10 +214,11 @@ class Tracker:
             if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
                 self.r32[peer] = edge
 
-    def stretch(self, base: int, direction: int, length: int) -> None:
-        """More bytes of a segment that came in fragments: the first one could not say how many."""
+    def stretch(self, base: int, direction: int, following: int) -> None:
+        """A segment that came in fragments reaches further: the first of them could not say how far."""
         at = base * row.QUADS + direction * row.TCP_STRIDE + row.TCP_END
-        self.r32[at] = (self.r32[at] + length) & bits.M32
+        if after(following, self.r32[at]):
+            self.r32[at] = following
 
     def close(self, base: int, direction: int, following: int) -> int:
         """One FIN keeps the established timer, both start the closing one (RFC 7857 section 2)."""

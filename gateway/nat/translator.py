@@ -41,7 +41,7 @@ class Translator:
         self.errors = Errors(self.engine)
         self.answers = Answers(self.engine, keys[4], keys[5])
         self.outbox: list[tuple[int, bytes, bytes]] = []
-        self.fragments = Fragments(self.engine, self.outbox)
+        self.fragments = Fragments(self.engine, self.outbox, self.answers)
         self.knocks = Knocks(self.engine, self.answers, self.outbox)
         self.use(ruleset)
 
@@ -74,7 +74,7 @@ class Translator:
         verdict = self.settle(index, side, now) if before == Verdict.SLOW else before
         if verdict == Verdict.DROP_UNSOLICITED_SYN:
             self.knocks.note(side, now)
-        elif verdict == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
+        elif before == Verdict.ANSWER_ECHO or verdict >= Verdict.REJECT_TTL_EXCEEDED:
             verdict = self.answer(verdict, side, now)
         engine.counters[before] -= 1
         engine.counters[verdict] += 1

@@ -6,7 +6,7 @@ summed here in network order is swapped once to match the slab's memory order.
 
 from __future__ import annotations
 
-from . import bits, icmp, ipv4, protocol, vnet
+from . import bits, icmp, ipv4, kind, protocol, vnet
 from .packet import Packet
 
 
@@ -79,4 +79,6 @@ def finish_checksum(slab: memoryview, packet: Packet) -> None:
     if packet.partial:
         value = never_zero(packet.protocol, network(slab[packet.transport : packet.end]))
         slab[packet.checksum : packet.checksum + 2] = value.to_bytes(2, "big")
+    elif packet.protocol == protocol.SCTP and packet.kind == kind.FLOW:
+        packet.crc.finish(packet.at, packet.transport, packet.end)
     slab[packet.at - vnet.HEADER : packet.at] = bytes(vnet.HEADER)

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from gateway.wire cimport bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
 from gateway.wire.batch cimport Batch
+from gateway.wire.crc32c cimport Crc32c
 
 cpdef uint64_t swap16(uint64_t value) noexcept nogil
 cpdef uint64_t swap32(uint64_t value) noexcept nogil
@@ -17,6 +18,7 @@ cdef class Packet:
     cdef uint16_t[::1] u16
     cdef uint32_t[::1] u32
     cdef uint64_t[::1] u64
+    cdef readonly Crc32c crc
     cdef readonly int64_t at, end, transport, checksum, segment
     cdef readonly uint64_t source_high, source_low, destination_high, destination_low, ports
     cdef readonly int64_t family, protocol, ttl, kind, fragment, tcp_flags, icmp_meaning, fragment_header
@@ -32,10 +34,8 @@ cdef class Packet:
     cdef int64_t walk_options(self) except? -1 nogil
     @cython.locals(at=int64_t, total=int64_t)
     cdef int64_t parse6(self, int64_t length) except? -1 nogil
-    @cython.locals(at=int64_t, following=uint32_t, size=int64_t, _=int64_t)
+    @cython.locals(at=int64_t, following=uint32_t, size=int64_t, field=uint32_t, _=int64_t)
     cdef int64_t walk_extensions(self) except? -1 nogil
-    @cython.locals(field=uint32_t)
-    cdef bint note_fragment(self, int64_t at) except? -1 nogil
     @cython.locals(room=int64_t, number=int64_t)
     cdef int64_t parse_transport(self) except? -1 nogil
     @cython.locals(at=int64_t, header=int64_t)

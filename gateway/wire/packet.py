@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
 from .batch import Batch
+from .crc32c import Crc32c
 
 
 def swap16(value: int) -> int:
@@ -42,11 +43,13 @@ class Packet:
 
     def __init__(self, batch: Batch) -> None:
         self.meanings = memoryview(kind.icmp_meanings())
+        self.crc = Crc32c()
         self.bind(batch)
 
     def bind(self, batch: Batch) -> None:
         """Read from this batch from now on."""
         self.u8, self.u16, self.u32, self.u64 = batch.u8, batch.u16, batch.u32, batch.u64
+        self.crc.bind(batch)
 
     def parse(self, at: int, length: int, quoted: bool) -> int:
         """Check the packet of `length` bytes at `at`; returns a `fault`.
@@ -55,8 +58,7 @@ class Packet:
         """
         self.at = at
         self.fragment = self.fragment_header = 0
-        self.atomic = True
-        self.partial = False
+        self.atomic, self.partial = True, False
         self.quoted = quoted
         if length < ipv4.HEADER:
             return fault.TRUNCATED
@@ -130,8 +132,7 @@ class Packet:
             if not self.quoted:
                 return fault.TRUNCATED
             total = length
-        self.family = 6
-        self.end = at + total
+        self.family, self.end = 6, at + total
         self.ttl = self.u8[at + ipv6.HOP_LIMIT]
         self.source_high = swap64(self.u64[(at + ipv6.SOURCE) >> 3])
         self.source_low = swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
@@ -143,7 +144,9 @@ class Packet:
         return self.walk_extensions()
 
     def walk_extensions(self) -> int:
-        """Up to the first header that is no extension; a routing header of type 0 is refused (RFC 5095)."""
+        """Up to the first header that is no extension. Routing headers of type 0 are refused (RFC 5095), and those
+        with segments left: the transport checksum covers another destination than the header's (RFC 8200 section 8.1).
+        """
         at = self.at + ipv6.HEADER
         following = self.u8[self.at + ipv6.NEXT_HEADER]
         for _ in range(ipv6.EXTENSIONS_MAX):
@@ -151,12 +154,12 @@ class Packet:
                     or following == protocol.DESTINATION or following == protocol.FRAGMENT):
                 self.protocol = following
                 self.transport = at
-                return fault.NONE
+                return fault.NONE if at <= self.end else fault.TRUNCATED
             if at + 8 > self.end:
                 return fault.TRUNCATED
             if following == protocol.HOP_BY_HOP and at != self.at + ipv6.HEADER:
                 return fault.BAD_HEADER  # first or not at all (RFC 8200 section 4.1)
-            if following == protocol.ROUTING and self.u8[at + 2] == 0:
+            if following == protocol.ROUTING and (self.u8[at + 2] == 0 or self.u8[at + 3] != 0):
                 return fault.SOURCE_ROUTE
             size = (self.u8[at + 1] + 1) << 3
             if following == protocol.FRAGMENT:
@@ -164,19 +167,15 @@ class Packet:
                     return fault.BAD_HEADER
                 size = ipv6.FRAGMENT_HEADER
                 self.fragment_header = at
-                if not self.note_fragment(at):
+                field = swap16(self.u16[(at + ipv6.FRAGMENT_OFFSET) >> 1])
+                self.fragment = field >> 3 | (field & ipv6.FRAGMENT_MORE) << 13
+                if self.fragment & ipv4.OFFSET_MASK:  # what headers follow was in the first part
                     self.protocol = self.u8[at]
                     self.transport = at + size
                     return fault.NONE
             following = self.u8[at]
             at += size
         return fault.EXTENSION_LIMIT
-
-    def note_fragment(self, at: int) -> bool:
-        """Remember a fragment header's place in the datagram; whether more headers follow in this part."""
-        field = swap16(self.u16[(at + ipv6.FRAGMENT_OFFSET) >> 1])
-        self.fragment = field >> 3 | (field & ipv6.FRAGMENT_MORE) << 13
-        return self.fragment & ipv4.OFFSET_MASK == 0
 
     def parse_transport(self) -> int:
         """Ports, flags and where the checksum lies."""
@@ -259,6 +258,7 @@ class Packet:
             self.ports = swap32(self.u32[self.transport >> 2])
             if self.protocol == protocol.DCCP:
                 self.checksum = self.transport + udp.CHECKSUM
+            return fault.NONE if self.quoted else self.parse_offload(12)
         return fault.NONE
 
     def parse_offload(self, header: int) -> int:
@@ -291,8 +291,7 @@ class Packet:
                 new, old = swap16(new), swap16(old)
             present = self.u16[self.checksum >> 1] ^ bits.M16
             self.u16[self.checksum >> 1] = fold(present + new + (old ^ bits.M16)) ^ bits.M16
-        self.u8[at] = value >> 8
-        self.u8[at + 1] = value & 0xFF
+        self.u8[at], self.u8[at + 1] = value >> 8, value & 0xFF
 
     def load32(self, at: int) -> int:
         return swap32(self.u32[at >> 2])
@@ -308,6 +307,8 @@ class Packet:
             self.rewrite_transport(ports, address_delta, transport_delta)
         elif self.protocol == protocol.TCP:  # quoted, and cut off before its checksum
             self.u32[self.transport >> 2] = swap32(ports)
+        elif self.protocol == protocol.SCTP:
+            self.crc.finish(self.at, self.transport, self.end)
 
     def rewrite_header(self, source_high: int, source_low: int, destination_high: int, destination_low: int,
                        address_delta: int, hops: int) -> None:
