@@ -30,7 +30,7 @@ def test_from_outside_nobody_speaks_as_the_gateway(pure, own):
 def test_a_timestamp_request_is_no_echo_request(pure):
     sim = Simulator(world(), pure=pure)
     asked = build.icmp_message(S4, E4, icmp.TIMESTAMP_REQUEST, 0, bytes(16))
-    assert refused(sim, asked, "outside") == "drop_not_ours"
+    assert refused(sim, asked, "outside") == "drop_unsolicited"
     assert sim.drain("outside") == []
 
 
