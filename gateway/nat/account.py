@@ -9,20 +9,16 @@ BYTES = 64
 
 # 64-bit words
 ADDRESS = 0  # two of them
-TOKENS = 2  # for new flows, in units of TOKEN
+PAID = 2  # when everything it opened will have been paid for, in nanoseconds: at most a second from now
 TOLD = 3  # when the last quota event was recorded, in nanoseconds; 0: never
 
 # 32-bit fields
 FLOWS = 8  # live ones that it opened
 PORTS = 9  # external ports that it holds
-FILLED = 10  # tick up to which TOKENS were granted
 EGRESS = 11  # 1 + the egress address it is paired with; 0: none yet
 SILENT = 12  # quota events swallowed since TOLD
 CHAIN = 13  # the next account of the same bucket
 OLDER = 14  # neighbours in the list of idle accounts
 NEWER = 15
 
-# The token bucket. A tick is not a whole part of a second, so a token is a thousand million parts.
-TOKEN = 1_000_000_000
-TICK_TOKENS = 1 << 24  # parts that a rate of one a second grants a tick: its nanoseconds
-FULL_AFTER = 60  # ticks; a little more than a second
+SECOND = 1_000_000_000  # the longest that PAID may lie ahead: so much is granted at once

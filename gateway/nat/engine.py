@@ -71,13 +71,13 @@ class Engine:
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """A flow may be opened and ended without a trace, and the next one gets the port that this one got."""
-        chosen = self.ports.counter
+        chosen, opening = self.ports.counter, self.opener.opening
         self.sources.rehearsing = self.records.muted = True
         try:
             yield
         finally:
             self.sources.rehearsing = self.records.muted = False
-            self.ports.counter = chosen
+            self.ports.counter, self.opener.opening = chosen, opening
 
     def end(self, base: int, reason: int, late: int) -> int:
         """End the flow in row `base`, the only way a flow ends; 0 if there is none. reason: of `nat.record`.

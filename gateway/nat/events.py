@@ -60,7 +60,7 @@ def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -
     inside = (label >> row.LABEL_SIDE & 1) == sides.INSIDE
     one: dict[str, Any] = {
         "kind": KINDS[kind], "time": moment(words[record.TIME] + epoch),
-        "flow": flow.identity(subject & bits.M32, words[: record.TUPLES]) if is_flow else None,
+        "flow": flow_id(words) if is_flow else None,
         "protocol": flow.PROTOCOLS.get(number, str(number)),
         "internal": source(words, 0) if inside else source(words, 1),
         "external": external(words, inside), "pool": pools[subject >> record.POOL] or None,
@@ -71,6 +71,11 @@ def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -
     if remote:
         one["remote"] = destination(words, 0) if inside else source(words, 0)
     return one
+
+
+def flow_id(words: Sequence[int]) -> str:
+    opening = words[row.ORIGINAL_LABEL] >> row.OPENING_SHIFT
+    return flow.identity(words[record.SUBJECT] & bits.M32, words[: record.TUPLES], opening)
 
 
 def source(words: Sequence[int], direction: int) -> str:

@@ -44,6 +44,7 @@ class Explanation:
         batch.append(packet, bytes(vnet.HEADER))
         before, identifiers = engine.batch, bytes(engine.identifiers.counters)
         engine.bind(batch)
+        engine.records.now = self.now
         try:
             return self.result(self.judge(batch))
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ PROTOCOLS = {protocol.TCP: "tcp", protocol.UDP: "udp", protocol.ICMP: "icmp", pr
 STATES = {state.NONE: "new", state.NEW: "new", state.ACTIVE: "active", state.SYN_SENT: "syn-sent",
           state.SYN_RECEIVED: "syn-received", state.ESTABLISHED: "established", state.FIN_WAIT: "fin-wait",
           state.CLOSING: "closing", state.RESET: "reset"}
+ROW = struct.Struct(f"={row.WORDS}Q")
 
 
 @dataclass(frozen=True)
@@ -38,41 +40,52 @@ class Flow:
     external: str | None
 
 
+def words_of(engine: Engine, base: int) -> tuple[int, ...]:
+    """A row's 64-bit words."""
+    return ROW.unpack_from(engine.table.r8, base * row.BYTES)
+
+
 def tuple_of(engine: Engine, base: int, direction: int) -> Tuple:
     """A row's original or reply tuple."""
-    r64, at = engine.table.r64, base * row.WORDS + direction * row.TUPLE_STRIDE
-    label = r64[base * row.WORDS + row.ORIGINAL_LABEL + direction]
-    return (address.text(r64[at], r64[at + 1]), label >> row.LABEL_SOURCE_PORT & bits.M16,
-            address.text(r64[at + 2], r64[at + 3]), label & bits.M16)
+    return tuple_in(words_of(engine, base), direction)
+
+
+def tuple_in(words: Sequence[int], direction: int) -> Tuple:
+    """The same, from a row's words."""
+    at, label = direction * row.TUPLE_STRIDE, words[row.ORIGINAL_LABEL + direction]
+    return (address.text(words[at], words[at + 1]), label >> row.LABEL_SOURCE_PORT & bits.M16,
+            address.text(words[at + 2], words[at + 3]), label & bits.M16)
 
 
 def identify(engine: Engine, base: int) -> str:
-    """The row's number and a check on what is in it, so that an id never comes to mean another flow."""
-    return identity(base, engine.table.r64[base * row.WORDS : base * row.WORDS + row.REPLY_LABEL + 1])
+    """The row's number, a check on what is in it, and which opening was its: an id never comes to mean another
+    flow, not even a later one of the same hosts and ports in the same row (before 65,536 others were opened).
+    """
+    words = words_of(engine, base)
+    return identity(base, words[: row.REPLY_LABEL + 1], words[row.OCTETS] >> row.OPENING_SHIFT)
 
 
-def identity(base: int, words: Sequence[int]) -> str:
+def identity(base: int, words: Sequence[int], opening: int) -> str:
     """The same, from the words of a row that may be gone."""
     check = 0
     for index, word in enumerate(words):
         check = (check * 0x9E3779B1 + (word & row.LABEL_MASK if index >= row.ORIGINAL_LABEL else word)) & bits.M64
-    return f"{base:x}-{check >> 32:08x}"
+    return f"{base:x}-{check >> 32:08x}{opening:04x}"
 
 
 def read(engine: Engine, base: int, now: int) -> Flow:
-    """Row `base` as a Flow; `now` in nanoseconds."""
-    table = engine.table
-    number = table.r64[base * row.WORDS + row.ORIGINAL_LABEL] >> row.LABEL_PROTOCOL & 0xFF
-    original, reply = tuple_of(engine, base, 0), tuple_of(engine, base, 1)
-    left = table.r32[base * row.QUADS + row.EXPIRES] - (now >> row.TICK_SHIFT) & bits.M32
-    translated = (reply[2], reply[3]) != (original[0], original[1])
+    """Row `base` as a Flow; `now` in nanoseconds. Every field of the row is read once: listings are long."""
+    words = words_of(engine, base)
+    number = words[row.ORIGINAL_LABEL] >> row.LABEL_PROTOCOL & 0xFF
+    original, reply = tuple_in(words, 0), tuple_in(words, 1)
+    times, octets, last = words[row.EXPIRES // 2], words[row.OCTETS], words[row.STATE // 8]
+    left = (times & bits.M32) - (now >> row.TICK_SHIFT) & bits.M32
     return Flow(
-        id=identify(engine, base), protocol=PROTOCOLS.get(number, str(number)),
-        state=STATES[table.r8[base * row.BYTES + row.STATE]], original=original, reply=reply,
-        expires_in=(left << row.TICK_SHIFT) / 1e9,
-        packets=table.r32[base * row.QUADS + row.PACKETS], bytes=table.r64[base * row.WORDS + row.OCTETS],
-        pool=engine.options.pools[table.r16[base * row.HALVES + row.DECISION]] or None, policy=None,
-        external=endpoint(reply[2], reply[3]) if translated else None)
+        id=identity(base, words[: row.REPLY_LABEL + 1], octets >> row.OPENING_SHIFT),
+        protocol=PROTOCOLS.get(number) or str(number), state=STATES[last & 0xFF], original=original, reply=reply,
+        expires_in=(left << row.TICK_SHIFT) / 1e9, packets=times >> 32, bytes=octets & row.OCTETS_MASK,
+        pool=engine.options.pools[last >> 48] or None, policy=None,
+        external=endpoint(reply[2], reply[3]) if reply[2:] != original[:2] else None)
 
 
 def endpoint(host: str, port: int) -> str:

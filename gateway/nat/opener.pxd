@@ -32,6 +32,7 @@ cdef class Opener:
     cdef Records records
     cdef int64_t egress
     cdef uint64_t reply, own
+    cdef public uint64_t opening
     cdef readonly uint64_t touched
     cdef uint32_t[::1] index
     cdef readonly int64_t verdict, row, target

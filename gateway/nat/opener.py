@@ -44,7 +44,7 @@ class Opener:
         self.sources, self.records = sources, records
         self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
         self.index = table.index
-        self.egress = self.reply = self.own = self.touched = 0
+        self.egress = self.reply = self.own = self.touched = self.opening = 0
 
     def open(self, side: int, key: int, now: int, oversize: bool) -> int:
         """key: `FlowTable.key` of the packet's tuple.  oversize: do so although the packet is larger than the MTU
@@ -55,7 +55,7 @@ class Opener:
         if self.verdict != Verdict.ACCEPT:
             return 0
         if self.sources.active and side == sides.INSIDE:
-            limit = self.sources.admit(self.packet.source_high, self.packet.source_low, now)
+            limit = self.sources.admit(self.packet.source_high, self.packet.source_low, self.records.now)
             if limit != 0:
                 self.verdict = self.refuse_source(limit)
                 return 0
@@ -185,6 +185,8 @@ class Opener:
                                      | port << row.LABEL_SOURCE_PORT | self.packet.ports >> 16)
         self.r8[self.row * row.BYTES + row.STATE] = state.NONE if self.packet.protocol == protocol.TCP else state.NEW
         self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
+        self.opening = (self.opening + 1) & bits.M16
+        self.r16[self.row * row.HALVES + row.OPENING] = self.opening
         if self.knocking:
             self.r8[self.row * row.BYTES + row.FLAGS] |= row.KNOCKING
 

@@ -53,6 +53,8 @@ class Records:
             at, first = self.count * record.WORDS, member * row.WORDS
             for word in range(record.TUPLES):
                 self.r64[at + word] = self.t64[first + word]
+            opening = self.t64[first + row.OCTETS] >> row.OPENING_SHIFT << row.OPENING_SHIFT
+            self.r64[at + row.ORIGINAL_LABEL] = self.t64[first + row.ORIGINAL_LABEL] & row.LABEL_MASK | opening
             self.seal(kind, reason, self.t16[member * row.HALVES + row.DECISION], member, time)
 
     def exhausted(self, reason: int, pool: int, egress: int, high: int, low: int) -> None:

@@ -19,7 +19,9 @@ REPLY_SOURCE = 4
 REPLY_DESTINATION = 6
 ORIGINAL_LABEL = 8
 REPLY_LABEL = 9
-OCTETS = 11  # bytes of IP packets, both directions
+OCTETS = 11  # bytes of IP packets, both directions, in the low 48 bits
+OCTETS_MASK = 0xFFFFFFFFFFFF
+OPENING_SHIFT = 48
 TUPLE_STRIDE = 4  # from ORIGINAL_SOURCE to REPLY_SOURCE
 LABEL_MASK = 0xFFFFFFFFFFFF
 
@@ -27,6 +29,7 @@ LABEL_MASK = 0xFFFFFFFFFFFF
 ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum
 TRANSPORT_DELTA = 39  # the same with ports
 IDENTIFIER_CHANGE = 48  # per direction, not TCP: what the last datagram's IPv4 identifier was, less what it became
+OPENING = 47  # which of the last 65,536 openings of flows this row's was: the top of OCTETS
 DECISION = 59  # index of the decision (pool, policy) that let the flow begin
 
 # 32-bit fields

@@ -26,9 +26,9 @@ cdef class Sources:
     @cython.locals(word=int64_t, at=int64_t, external=int64_t)
     cpdef take_over(self, int64_t member)
 
-    cpdef int64_t admit(self, uint64_t high, uint64_t low, uint32_t now) except? -1 nogil
-    @cython.locals(at=int64_t, full=uint64_t, filled=int64_t, elapsed=uint64_t, tokens=uint64_t)
-    cdef bint take(self, uint32_t now) except? -1 nogil
+    cpdef int64_t admit(self, uint64_t high, uint64_t low, uint64_t now) except? -1 nogil
+    @cython.locals(at=int64_t, paid=uint64_t)
+    cdef bint take(self, uint64_t now) except? -1 nogil
     cpdef bint may_take_port(self) except? -1 nogil
     @cython.locals(at=int64_t, chosen=int64_t)
     cpdef int64_t paired(self, int64_t first, int64_t count) except? -1 nogil
@@ -50,11 +50,11 @@ cdef class Sources:
     @cython.locals(found=int64_t)
     cpdef int64_t find(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(found=int64_t, word=int64_t)
-    cdef int64_t enter(self, uint64_t high, uint64_t low, uint32_t now) except? -1 nogil
+    cdef int64_t enter(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(opened=int64_t, bucket=int64_t)
-    cdef int64_t open(self, uint64_t high, uint64_t low, uint32_t now) except? -1 nogil
+    cdef int64_t open(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, word=int64_t)
-    cdef int64_t begin(self, int64_t number, uint64_t high, uint64_t low, uint32_t now) except? -1 nogil
+    cdef int64_t begin(self, int64_t number, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, bucket=int64_t, before=int64_t)
     cdef int64_t evict(self, int64_t number) except? -1 nogil
     cdef inline int64_t bucket(self, uint64_t high, uint64_t low) noexcept nogil

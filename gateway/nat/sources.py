@@ -13,7 +13,7 @@ of 100 hosts. An idle host is forgotten only for want of room, the one that was 
 from __future__ import annotations
 
 from ..match.settings import Settings
-from ..wire import bits, sides
+from ..wire import sides
 from . import account, record, row
 from .memory import reserve
 from .siphash import siphash2
@@ -62,12 +62,12 @@ class Sources:
             self.pair_anew(before)
             if self.rate != was_rate:
                 for number in range(1, self.known + 1):
-                    self.r64[number * account.WORDS + account.TOKENS] = self.rate * account.TOKEN
+                    self.r64[number * account.WORDS + account.PAID] = 0
 
     def take_over(self, member: int) -> None:
         """Count a row that began when nothing was counted; its host keeps the egress address that it uses."""
         word = self.internal(member)
-        self.account = self.enter(self.t64[word], self.t64[word + 1], 0)
+        self.account = self.enter(self.t64[word], self.t64[word + 1])
         self.count(member)
         external = member * row.WORDS + row.REPLY_DESTINATION
         used = self.t64[external], self.t64[external + 1]
@@ -88,8 +88,11 @@ class Sources:
     # A new flow
 
     def admit(self, high: int, low: int, now: int) -> int:
-        """0 if this source may open a flow, which takes a token; else the limit it has reached (`nat.record`)."""
-        self.account = self.enter(high, low, now)
+        """0 if this source may open a flow, which is then counted; else the limit it has reached (`nat.record`).
+
+        now: nanoseconds.
+        """
+        self.account = self.enter(high, low)
         if self.flow_limit != 0 and self.r32[self.account * account.QUADS + account.FLOWS] >= self.flow_limit:
             return record.FLOWS
         if self.rate != 0 and not self.take(now):
@@ -97,18 +100,16 @@ class Sources:
         return 0
 
     def take(self, now: int) -> bool:
-        """One token of the bucket: `rate` a second, a second's worth at once."""
-        at, full = self.account * account.WORDS + account.TOKENS, self.rate * account.TOKEN
-        filled = self.account * account.QUADS + account.FILLED
-        elapsed = (now - self.r32[filled]) & bits.M32
-        tokens = full
-        if elapsed < account.FULL_AFTER:
-            tokens = min(full, self.r64[at] + elapsed * self.rate * account.TICK_TOKENS)
-        self.r32[filled] = now
-        self.r64[at] = tokens
-        if tokens < account.TOKEN:
+        """One flow more: `rate` a second, a second's worth at once.
+
+        Each costs its part of a second, in nanoseconds (the generic cell rate algorithm of ITU-T I.371): a bucket
+        filled by ticks would be a token short after a second that is no whole number of them.
+        """
+        at = self.account * account.WORDS + account.PAID
+        paid = max(self.r64[at], now) + account.SECOND // self.rate
+        if paid > now + account.SECOND:
             return False
-        self.r64[at] = tokens - account.TOKEN
+        self.r64[at] = paid
         return True
 
     def may_take_port(self) -> bool:
@@ -154,7 +155,7 @@ class Sources:
         if (inside or port) and not self.rehearsing:
             if not inside:
                 word = self.internal(member)
-                self.account = self.enter(self.t64[word], self.t64[word + 1], 0)
+                self.account = self.enter(self.t64[word], self.t64[word + 1])
             at = self.account * account.QUADS
             if self.is_idle(self.account):
                 self.leave_idle(self.account)
@@ -202,18 +203,18 @@ class Sources:
             found = self.r32[found * account.QUADS + account.CHAIN]
         return found
 
-    def enter(self, high: int, low: int, now: int) -> int:
+    def enter(self, high: int, low: int) -> int:
         """The account of an internal address, opened if need be. In a rehearsal a copy of it, account 0."""
         found = self.find(high, low)
         if self.rehearsing:
             for word in range(account.WORDS):
                 self.r64[word] = self.r64[found * account.WORDS + word] if found else 0
             if not found:
-                self.begin(0, high, low, now)
+                self.begin(0, high, low)
             return 0
-        return found if found else self.open(high, low, now)
+        return found if found else self.open(high, low)
 
-    def open(self, high: int, low: int, now: int) -> int:
+    def open(self, high: int, low: int) -> int:
         if self.known < self.capacity:
             self.known += 1
             opened = self.known
@@ -221,19 +222,17 @@ class Sources:
             opened = self.oldest
             self.evict(opened)
         bucket = self.bucket(high, low)
-        self.begin(opened, high, low, now)
+        self.begin(opened, high, low)
         self.r32[opened * account.QUADS + account.CHAIN] = self.buckets[bucket]
         self.buckets[bucket] = opened
         self.join_idle(opened)
         return opened
 
-    def begin(self, number: int, high: int, low: int, now: int) -> None:
+    def begin(self, number: int, high: int, low: int) -> None:
         at = number * account.WORDS
         for word in range(account.WORDS):
             self.r64[at + word] = 0
         self.r64[at + account.ADDRESS], self.r64[at + account.ADDRESS + 1] = high, low
-        self.r64[at + account.TOKENS] = self.rate * account.TOKEN
-        self.r32[number * account.QUADS + account.FILLED] = now
 
     def evict(self, number: int) -> None:
         """Forget an idle account."""

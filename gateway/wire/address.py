@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from . import bits
@@ -19,8 +20,11 @@ def is_v4(high: int, low: int) -> bool:
     return high == 0 and low >> 32 == bits.V4_MAPPED >> 32
 
 
+@lru_cache(maxsize=4096)  # a listing of flows names the same hosts again and again
 def text(high: int, low: int) -> str:
-    return str(IPv4Address(low & bits.M32) if is_v4(high, low) else IPv6Address(high << 64 | low))
+    if is_v4(high, low):
+        return f"{low >> 24 & 0xFF}.{low >> 16 & 0xFF}.{low >> 8 & 0xFF}.{low & 0xFF}"
+    return str(IPv6Address(high << 64 | low))
 
 
 def endpoint(high: int, low: int, port: int) -> str:

@@ -237,3 +237,30 @@ def test_a_look_for_expired_flows_is_bounded_and_misses_none(pure: bool, budget:
     gate.now += 200 * SECOND
     ended = [gate.translator.tick(gate.now, budget) for _ in range(0, 61, budget)]
     assert sum(ended) == 60 - len(lasting) and max(ended) <= budget + 1
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+@pytest.mark.parametrize("rate", [1, 3, 4, 7, 60, 1000])
+def test_a_second_later_a_second_s_worth_of_flows_is_granted_again(rate, pure):
+    gate = Gate(limits=f"newFlowsPerSecondPerSource: {rate}", pure=pure)
+    gate.now += 123_456_789
+    for second in range(3):
+        opened = [gate.send("192.168.1.2", 1024 + 5000 * second + number) for number in range(rate + 2)]
+        assert [packet is not None for packet in opened] == [True] * rate + [False] * 2
+        gate.now += SECOND
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+def test_the_next_flow_of_the_same_hosts_and_ports_has_an_id_of_its_own(pure):
+    gate = Gate(pure=pure)
+    seen = set()
+    for _ in range(5):
+        gate.send("192.168.1.2", 5000)
+        [flow] = gate.rows()
+        created, *_ = [event for event in gate.events() if event["kind"] == "created"]
+        assert created["flow"] == flow.id and flow.bytes == 36 and flow.packets == 1
+        assert not any(gate.translator.end_flow(old) for old in seen)
+        seen.add(flow.id)
+        assert gate.translator.end_flow(flow.id)
+        assert [event["flow"] for event in gate.events()] == [flow.id]
+    assert len(seen) == 5
