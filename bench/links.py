@@ -8,13 +8,24 @@ from collections.abc import Container
 from contextlib import ExitStack
 
 from bench.measures import MEASURES, Actor, Measure
-from bench.paths import DataPath, Forwarding, Gateway, Masquerade, NotWorking, Null, PacketGateway, PacketNull
+from bench.paths import (
+    DataPath,
+    Forwarding,
+    Gateway,
+    Masquerade,
+    NotWorking,
+    Null,
+    PacketGateway,
+    PacketNull,
+    XdpGateway,
+    XdpNull,
+)
 from bench.report import say
 from bench.results import Results
 from gateway.testing.namespaces import missing
 
 TITLE = "on links: pod -- gateway -- server, median (least-most) of the rounds"
-PATHS: list[type[DataPath]] = [Masquerade, Gateway, Null, PacketGateway, PacketNull, Forwarding]
+PATHS: list[type[DataPath]] = [Masquerade, Gateway, Null, PacketGateway, PacketNull, XdpGateway, XdpNull, Forwarding]
 PACKAGES = {"iperf3": "iperf3", "nft": "nftables", "ping": "iputils-ping"}
 
 

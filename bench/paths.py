@@ -26,7 +26,7 @@ kind: Gateway
 metadata: {name: %s}
 spec:
   inside: {driver: %s, interface: %s, mtu: 1500}
-  outside: {driver: packet, interface: uplink, mtu: 1500}
+  outside: {driver: %s, interface: uplink, mtu: 1500}
   addresses: [%s]
   limits: {flows: 1048576}
 ---
@@ -136,7 +136,7 @@ class UserSpace(DataPath):
     """A process on a core of its own, inside TUN unless `inside` says otherwise, outside AF_PACKET."""
 
     module: str
-    inside = "tun", "gw-inside"
+    inside, outside = ("tun", "gw-inside"), "packet"
     process: subprocess.Popen[Any] | None = None
 
     def __init__(self) -> None:
@@ -146,7 +146,8 @@ class UserSpace(DataPath):
 
     def arguments(self) -> list[str]:
         path = Path(self.folder.name) / "gateway.yaml"
-        path.write_text(RESOURCES % (self.field.gateway.name, *self.inside, ", ".join(field.EGRESS), field.POOL))
+        links = *self.inside, self.outside
+        path.write_text(RESOURCES % (self.field.gateway.name, *links, ", ".join(field.EGRESS), field.POOL))
         return ["-f", str(path)]
 
     def start(self) -> None:
@@ -206,3 +207,11 @@ class PacketGateway(Gateway):
 
 class PacketNull(Null):
     name, key, inside = "null, packet both sides", "packet-null", ("packet", "pods")
+
+
+class XdpGateway(Gateway):
+    name, key, inside, outside = "AF_XDP both sides", "xdp", ("xdp", "pods"), "xdp"
+
+
+class XdpNull(Null):
+    name, key, inside, outside = "null, AF_XDP both sides", "xdp-null", ("xdp", "pods"), "xdp"

@@ -9,7 +9,8 @@ from typing import Any
 
 GATEWAY, NULL, KERNEL = "this gateway", "null forwarder", "kernel nftables"
 PACKET, PACKET_NULL = "packet both sides", "null, packet both sides"
-NULL_OF = {GATEWAY: NULL, PACKET: PACKET_NULL}  # what the same links do without translation
+XDP, XDP_NULL = "AF_XDP both sides", "null, AF_XDP both sides"
+NULL_OF = {GATEWAY: NULL, PACKET: PACKET_NULL, XDP: XDP_NULL}  # what the same links do without translation
 
 
 @dataclass
@@ -102,6 +103,8 @@ AIMS = [
                                    "connections": 0.75}),
                          (PACKET_NULL, {"tcp out": 0.92, "tcp back": 0.92, "udp 1": 0.92, "udp 1000": 0.92}))
       for row, bound in rows.items()),
+    *(Aim(f"{row}, AF_XDP both sides: at least 1.3 of {KERNEL}", row, of(KERNEL, XDP), 1.3)
+      for row in ("udp 1", "udp 1000")),
     *(Aim(f"{row}: under 150 ns", row, lambda row: row.median("compiled"), 150, at_least=False)
       for row in ("established UDP", "established TCP")),
     *(Aim(f"{row}: at most 200 bytes", row, lambda row: row.median("compiled"), 200, at_least=False)

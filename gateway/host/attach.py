@@ -45,7 +45,7 @@ class Attached:
         if seen != self._seen:
             self._seen = seen
             self._install()
-        if self.plan.outside_driver == "packet" and self.plan.inside_driver != "memory":
+        if self.plan.outside_there and self.plan.inside_driver != "memory":
             egress.answer_still(self._changes, self.plan, set(self.plan.egress_addresses) - self.shared)
         return bound
 
@@ -55,8 +55,13 @@ class Attached:
         self._install()
         if plan.inside_driver == "tun":
             self._capture.use(plan)
-        if plan.outside_driver == "packet":
+        if plan.outside_there:
             inside.forward(self._changes, plan)  # of a family that was not there before
+
+    def taken(self) -> tuple[list[egress.Taken], list[egress.Taken]]:
+        """What the gateway takes, inside and outside, by addresses alone: the first that matches decides."""
+        own, _ = self._seen
+        return egress.taken_inside(self.plan, own), egress.taken_outside(self.plan, own)
 
     def undo(self) -> list[str]:
         """Take every change back, in reverse; returns what could not be. Safe to call twice."""
@@ -74,20 +79,23 @@ class Attached:
     def _chains(self, own: frozenset[str], bound: frozenset[int]) -> list[nftables.Chain]:
         plan, chains = self.plan, []
         taken = [*self.excluded_ports, *((port, port) for port in bound)]
-        if plan.outside_driver == "packet":
+        if plan.outside_there:
             chains.append(egress.outside_chain(plan, own, self.shared, taken))
-        if plan.inside_driver == "packet":
+        if plan.inside_there:
             chains.append(egress.inside_chain(plan, own, self.shared, taken))
         return chains
 
     def _make(self) -> None:
         """Fail closed at every step: the drop before the capture, the capture before forwarding."""
         plan, changes = self.plan, self._changes
-        if plan.inside_driver == "packet":
+        if plan.inside_there:
             inside.give_addresses(changes, plan)  # before the drop: from then on they count as the host's own
         own, bound = interfaces.addresses(), ports.listening()
         self.shared = frozenset(address for address in plan.egress_addresses if address in own)
         dedicated = [address for address in plan.egress_addresses if address not in own]
+        if self.shared and plan.outside_driver == "xdp":
+            raise HostError(f"the host has {', '.join(sorted(self.shared))} itself, and driver xdp takes whole "
+                            "addresses: give spec.addresses that it has not, or use driver packet outside")
         if self.shared:
             self.excluded_ports = ports.keep_apart(changes, plan.port_range)
         self._seen = own, bound["tcp"] | bound["udp"]
@@ -97,7 +105,7 @@ class Attached:
         if plan.inside_driver == "tun":
             inside.open_device(changes, plan)
             self._capture.use(plan)
-        if plan.outside_driver == "packet":
+        if plan.outside_there:
             inside.forward(changes, plan)
             if plan.inside_driver != "memory":  # the kernel answers only for what it would route elsewhere
                 egress.answer(changes, plan, dedicated)

@@ -58,19 +58,16 @@ def answer_still(changes: Changes, plan: Plan, dedicated: Iterable[str]) -> None
                 changes.kernel.route("add", oif=inside, **_elsewhere(text))
 
 
+Taken = tuple[bool, str, bool]  # whether the source counts, not the destination; its network; whether it is taken
+
+
 def outside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: Iterable[Range]) -> Chain:
     """What the gateway takes at the outside interface. own: the host's addresses; taken: ports of shared ones that
     are not the gateway's."""
     rules = [Rule(nftables.tagged(kind), ACCEPT) for kind in VLAN_TAGS]
     rules.append(Rule(nftables.neighbour_discovery(), ACCEPT))
     rules += _shared_ports(plan, shared, taken)
-    rules += [Rule(nftables.network(_host(address)), DROP)
-              for address in plan.egress_addresses if address not in own]
-    pods = [ip_network(cidr, strict=False) for cidr in plan.inside_cidrs]
-    rules += [Rule(nftables.network(_host(address)), ACCEPT) for address in sorted(own)
-              if any(ip_address(address) in network for network in pods)]  # the host's own among the pods'
-    rules += [Rule(nftables.network(network), DROP) for network in pods]
-    return Chain(plan.outside_interface, rules)
+    return Chain(plan.outside_interface, [*rules, *map(_rule, taken_outside(plan, own))])
 
 
 def inside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: Iterable[Range]) -> Chain:
@@ -80,11 +77,23 @@ def inside_chain(plan: Plan, own: Iterable[str], shared: Iterable[str], taken: I
     """
     rules = [Rule(nftables.tagged(kind), ACCEPT) for kind in VLAN_TAGS]
     rules.append(Rule(nftables.neighbour_discovery(), ACCEPT))
-    rules += [Rule(nftables.network(ip_network(cidr)), ACCEPT) for cidr in GROUPS]
     rules += _shared_ports(plan, shared, taken)
-    rules += [Rule(nftables.network(_host(address)), ACCEPT) for address in sorted(own)]
-    rules += [Rule(nftables.network(ip_network(cidr, strict=False), source=True), DROP) for cidr in plan.inside_cidrs]
-    return Chain(plan.inside_interface, rules)
+    return Chain(plan.inside_interface, [*rules, *map(_rule, taken_inside(plan, own))])
+
+
+def taken_outside(plan: Plan, own: Iterable[str]) -> list[Taken]:
+    """By addresses alone: the dedicated egress addresses, and the pods' but for the host's own among them."""
+    pods = [ip_network(cidr, strict=False) for cidr in plan.inside_cidrs]
+    return [*((False, address, True) for address in plan.egress_addresses if address not in own),
+            *((False, address, False) for address in sorted(own)
+              if any(ip_address(address) in network for network in pods)),
+            *((False, str(network), True) for network in pods)]
+
+
+def taken_inside(plan: Plan, own: Iterable[str]) -> list[Taken]:
+    """By addresses alone: what pods send, but to the host itself and to groups."""
+    return [*((False, cidr, False) for cidr in GROUPS), *((False, address, False) for address in sorted(own)),
+            *((True, cidr, True) for cidr in plan.inside_cidrs)]
 
 
 def _shared_ports(plan: Plan, shared: Iterable[str], taken: Iterable[Range]) -> list[Rule]:
@@ -129,6 +138,11 @@ def _elsewhere(address: str) -> dict[str, Any]:
     parsed = ip_address(address)
     return {"family": socket.AF_INET6 if parsed.version == 6 else socket.AF_INET,
             "dst": f"{address}/{parsed.max_prefixlen}"}
+
+
+def _rule(taken: Taken) -> Rule:
+    source, network, drop = taken
+    return Rule(nftables.network(ip_network(network, strict=False), source), DROP if drop else ACCEPT)
 
 
 def _host(address: str) -> IPv4Network | IPv6Network:

@@ -80,7 +80,7 @@ class Capture:
 
     def _rules(self, plan: Plan) -> Iterator[dict[str, Any]]:
         elsewhere: dict[str, Any] = {"table": MAIN, "suppress_prefixlen": 0}  # a default route leads to no pod
-        if plan.outside_driver == "packet":
+        if plan.outside_there:
             elsewhere["suppress_ifgroup"] = _outside_group(self._changes, plan.outside_interface)
         for family in families(plan):
             table = self._table(family, plan.inside_interface)
@@ -146,8 +146,8 @@ def _remember_devices(changes: Changes, plan: Plan, family: str) -> None:
 
 
 def _interfaces(plan: Plan) -> list[str]:
-    sides = ((plan.outside_driver, plan.outside_interface), (plan.inside_driver, plan.inside_interface))
-    return [name for driver, name in sides if driver == "packet"]
+    sides = ((plan.outside_there, plan.outside_interface), (plan.inside_there, plan.inside_interface))
+    return [name for there, name in sides if there]
 
 
 def _outside_group(changes: Changes, interface: str) -> int:

@@ -152,12 +152,14 @@ class Packet(Calls):
     """AF_PACKET sockets with PACKET_VNET_HDR, one to receive and one to send."""
 
     RINGS = False  # interpreted, one would save nothing
+    FAMILY = -1  # of the receiver: to be found out
 
     def __init__(self, fd: int, sender: int, mac: bytes, cache: NextHopCache) -> None:
         super().__init__(fd)
         self.cache = cache
         self._mean = 0
-        self._socket, self._sender = (socket.socket(fileno=os.dup(one)) for one in (fd, sender))
+        self._socket = socket.socket(self.FAMILY, fileno=os.dup(fd))
+        self._sender = socket.socket(fileno=os.dup(sender))
         self.set_mac(mac)
 
     def use_ring(self, size: int, frame: int) -> None:

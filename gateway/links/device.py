@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import socket
 import struct
 
 SIOCGIFMTU, SIOCSIFMTU, SIOCGIFHWADDR, SIOCSIFTXQLEN, SIOCGIFFLAGS = 0x8921, 0x8922, 0x8927, 0x8943, 0x8913
+SIOCETHTOOL, ETHTOOL_GCHANNELS = 0x8946, 0x3C
 ARPHRD_ETHER = 1
 
 
@@ -34,6 +36,18 @@ def mac(name: str) -> tuple[int, bytes]:
 
 def is_up(name: str) -> bool:
     return bool(struct.unpack_from("H", _ioctl(SIOCGIFFLAGS, name), 16)[0] & 1)
+
+
+def receive_queues(name: str) -> int:
+    """How many the device uses, 1 if it does not say."""
+    channels = bytearray(struct.pack("9I", ETHTOOL_GCHANNELS, *[0] * 8))
+    buffer = (ctypes.c_char * len(channels)).from_buffer(channels)
+    try:
+        _ioctl(SIOCETHTOOL, name, struct.pack("P", ctypes.addressof(buffer)))
+    except OSError:
+        return 1
+    counts = struct.unpack("9I", channels)  # command; the most: receive, send, other, combined; now: the same
+    return max(1, int(counts[5]) + int(counts[8]))
 
 
 def queue_drops(name: str) -> int:

@@ -112,11 +112,9 @@ class PacketLink:
         self._sender.close()
 
     def _open(self, bypass: bool) -> None:
-        self._socket, self._sender = _new(self.name), _new(self.name)
-        self._calls = Packet(self._socket.fileno(), self._sender.fileno(), self._mac, self.next_hops.cache)
+        self._sender, self._socket = new_sender(self.name, bypass), _new(self.name)
+        self._calls: Packet = Packet(self._socket.fileno(), self._sender.fileno(), self._mac, self.next_hops.cache)
         try:
-            _set_up_sender(self._sender, bypass)
-            self._sender.bind((self.name, 0))
             _set_up_receiver(self._socket)
             if self._calls.RINGS:
                 self._receive_by_ring()
@@ -189,17 +187,24 @@ def _set_up_receiver(opened: socket.socket) -> None:
     filter.attach(opened)
     opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     opened.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    _give_room(opened, SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BYTES)
+    give_room(opened, SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BYTES)
 
 
-def _set_up_sender(opened: socket.socket, bypass: bool) -> None:
-    opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-    if bypass:
-        opened.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    _give_room(opened, SO_SNDBUFFORCE, socket.SO_SNDBUF, SEND_BYTES)
+def new_sender(interface: str, bypass: bool) -> socket.socket:
+    opened = _new(interface)
+    try:
+        opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        if bypass:
+            opened.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        give_room(opened, SO_SNDBUFFORCE, socket.SO_SNDBUF, SEND_BYTES)
+        opened.bind((interface, 0))
+    except OSError as error:
+        opened.close()
+        raise LinkError(f"cannot open a packet socket on {interface}: {error.strerror}") from None
+    return opened
 
 
-def _give_room(opened: socket.socket, force: int, plain: int, size: int) -> None:
+def give_room(opened: socket.socket, force: int, plain: int, size: int) -> None:
     try:
         opened.setsockopt(socket.SOL_SOCKET, force, size)
     except PermissionError:  # in a user namespace: as much as net.core.rmem_max or wmem_max allows

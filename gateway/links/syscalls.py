@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or os.environ.get("GATEWAY_PURE") == "1":
     from ._syscalls_py import NextHopCache, Packet, Tun
+    from ._xdp_py import Xdp
 else:
-    from ._syscalls import NextHopCache, Packet, Tun
+    from ._syscalls import NextHopCache, Packet, Tun, Xdp
 
-__all__ = ["NextHopCache", "Packet", "Tun"]
+__all__ = ["NextHopCache", "Packet", "Tun", "Xdp"]

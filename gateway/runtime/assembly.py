@@ -48,12 +48,13 @@ def look(resources: Resources) -> HostFacts:
     if in_memory(resources):
         return HostFacts()
     from ..host.interfaces import interface
+    from ..host.plan import ON_INTERFACES
 
     spec, names = resources.gateway.spec, resources.gateway.interfaces
     drivers = spec.inside.driver, spec.outside.driver
-    inside, outside = (interface(name).addresses if driver == "packet" else ()
+    inside, outside = (interface(name).addresses if driver in ON_INTERFACES else ()
                        for driver, name in zip(drivers, names, strict=True))
-    if spec.inside.driver == "packet":
+    if spec.inside.driver in ON_INTERFACES:
         inside = (*inside, *(str(one) for one in spec.inside.addresses))
     return HostFacts(inside, outside)
 
@@ -136,17 +137,26 @@ class Opened:
             self.links.append(TunLink(name, side.mtu))
             self.tuns.add(self.links[-1].fileno())
         else:
-            self.open_packet(name, [str(one) for one in getattr(side, "next_hop", ())])
+            self.open_interface(name, [str(one) for one in getattr(side, "next_hop", ())], xdp=side.driver == "xdp")
 
-    def open_packet(self, name: str, next_hops: list[str]) -> None:
+    def open_interface(self, name: str, next_hops: list[str], xdp: bool) -> None:
         from ..host.neighbours import Neighbours
         from ..links.packet import PacketLink
+        from ..links.xdp import XdpLink
 
         neighbours = Neighbours(name)
         self.watchers.append(neighbours)
-        link = PacketLink(name, neighbours, next_hops)
+        link = (XdpLink if xdp else PacketLink)(name, neighbours, next_hops)
         self.links.append(link)
         self.timers.append(link.tick)
+
+    def take(self, attached: Attached) -> None:
+        """Tell the links that decide it themselves what is the gateway's, and what the host's. Raises LinkError."""
+        from ..links.xdp import XdpLink
+
+        for link, rules in zip(self.links, attached.taken(), strict=True):
+            if isinstance(link, XdpLink):
+                link.take(rules)
 
     def close(self) -> None:
         for one in self.descriptors:

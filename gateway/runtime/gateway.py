@@ -85,6 +85,7 @@ class Gateway:
         from .. import host
 
         self.attached = await self.on_host(host.attach, assembly.plan_of(resources, self.facts))
+        self.opened.take(self.attached)
         self.facts = await self.on_host(self.facts.attached, self.attached)
         self.rules.ruleset = self.facts.rules(resources)
         for note in (*self.attached.notes, *assembly.mtu_notes(resources, self.opened.both)):
@@ -173,6 +174,7 @@ class Gateway:
             await asyncio.sleep(HOST_EVERY)
             try:
                 listening = await self.on_host(attached.refresh)
+                self.opened.take(attached)
             except Exception as error:
                 self.limiter.event("host_not_read", logging.ERROR, error=repr(error))
                 continue
@@ -197,9 +199,11 @@ class Gateway:
         if plan == attached.plan:
             return self.swap(resources, ruleset)
         await self.on_host(attached.update, assembly.both(attached.plan, plan))
+        self.opened.take(attached)
         self.swap(resources, ruleset)
         try:
             await self.on_host(attached.update, plan)
+            self.opened.take(attached)
         except Exception as error:  # too much stays captured, and is dropped: closed, not open
             log.event("still_captured", logging.WARNING, error=error)
 

@@ -14,9 +14,9 @@ if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
 from bench import compile, links, measures
-from bench.paths import DataPath, Forwarding, Gateway, Masquerade, Null, PacketGateway, PacketNull
+from bench.paths import DataPath, Forwarding, Gateway, Masquerade, Null, PacketGateway, PacketNull, XdpGateway, XdpNull
 
-KINDS: list[type[DataPath]] = [Forwarding, Masquerade, Gateway, Null, PacketGateway, PacketNull]
+KINDS: list[type[DataPath]] = [Forwarding, Masquerade, Gateway, Null, PacketGateway, PacketNull, XdpGateway, XdpNull]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.key)

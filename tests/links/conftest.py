@@ -1,12 +1,13 @@
 """Real links in real namespaces, at both speeds; skipped, with the reason, where the host does not allow them."""
 
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from gateway.links import _syscalls_py, next_hops, packet, syscalls, tun
+from gateway.links import _syscalls_py, _xdp_py, next_hops, packet, syscalls, tun, xdp
 from gateway.links.link import Link
 from gateway.links.tun import TunLink
 from gateway.testing.namespaces import Namespace, join, missing
@@ -21,6 +22,7 @@ def speed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setattr(tun, "Tun", source.Tun)
     monkeypatch.setattr(packet, "Packet", source.Packet)
     monkeypatch.setattr(next_hops, "NextHopCache", source.NextHopCache)
+    monkeypatch.setattr(xdp, "Xdp", (_xdp_py if request.param == "interpreted" else syscalls).Xdp)
     return str(request.param)
 
 
@@ -61,6 +63,24 @@ def read(link: Link, batch: Batch, wanted: Callable[[bytes], bool], seconds: flo
             if wanted(batch.packet(index)):
                 return batch.offload(index), batch.packet(index)
     raise AssertionError("no such packet came")
+
+
+def wire(namespace: Namespace) -> socket.socket:
+    """Raw frames on a namespace's eth0."""
+    with namespace.enter():
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0300)
+    opened.bind(("eth0", 3))
+    opened.settimeout(3)
+    return opened
+
+
+def everything(link: Link, seconds: float = 0.3) -> list[bytes]:
+    batch, end, found = Batch(), time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        link.read_batch(batch)
+        found += [batch.packet(index) for index in range(batch.count)]
+        time.sleep(0.01)
+    return found
 
 
 class OneHop:

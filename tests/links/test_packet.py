@@ -1,7 +1,6 @@
 """A packet socket on one end of a veth: offload headers, filter, next hops, errors."""
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,7 @@ from gateway.links.packet import PacketLink
 from gateway.testing.namespaces import Namespace
 from gateway.wire.batch import Batch
 
-from .conftest import OUTSIDE, OneHop, read
+from .conftest import OUTSIDE, OneHop, everything, read, wire
 
 NO_OFFLOAD = bytes(10)
 
@@ -24,24 +23,6 @@ def link(gateway: Namespace, server: Namespace, speed: str) -> Iterator[PacketLi
         opened = PacketLink("eth0", OneHop(server.mac("eth0")))
     yield opened
     opened.close()
-
-
-def wire(namespace: Namespace) -> socket.socket:
-    """Raw frames on a namespace's eth0."""
-    with namespace.enter():
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0300)
-    opened.bind(("eth0", 3))
-    opened.settimeout(3)
-    return opened
-
-
-def everything(link: PacketLink, seconds: float = 0.3) -> list[bytes]:
-    batch, end, found = Batch(), time.monotonic() + seconds, []
-    while time.monotonic() < end:
-        link.read_batch(batch)
-        found += [batch.packet(index) for index in range(batch.count)]
-        time.sleep(0.01)
-    return found
 
 
 def test_what_a_neighbour_sends_is_read_with_its_offload_header(link: PacketLink, server: Namespace) -> None:

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 import pytest
 
 from gateway.testing import namespaces
+from labs import clients
+from labs.servers import Server
 
 from .kernel import LATER, PORT, SERVER, SERVER6, World
 
@@ -28,11 +30,12 @@ def world(tmp_path):
         yield World(stack, tmp_path)
 
 
-@pytest.fixture(params=["tun", "packet"])
+@pytest.fixture(params=["tun", "packet", "xdp"])
 def either(request, world):
     """A world whose gateway has pods behind a TUN, or reads the pods' own interface."""
     if request.param != "tun":
         world.replace("{driver: tun, interface: gw-inside}", f"{{driver: {request.param}, interface: pod}}")
+        world.replace("{driver: packet, interface: eth0}", f"{{driver: {request.param}, interface: eth0}}")
     return world
 
 
@@ -124,6 +127,8 @@ def test_a_pool_that_a_reload_brings_is_captured_and_one_that_goes_is_not(either
 
 def test_masquerading_to_the_nodes_own_address(either):
     """No egress address given: the outside interface's own, shared with the host, port by port."""
+    either.file.write_text(either.file.read_text().replace("{driver: xdp, interface: eth0}",
+                                                           "{driver: packet, interface: eth0}"))
     either.file.write_text(either.file.read_text().replace('  addresses: [198.51.100.10, "2001:db8:e::10"]\n', ""))
     before = either.state()
     gateway = either.start()
@@ -139,6 +144,34 @@ def test_a_second_gateway_in_the_namespace_does_not_harm_the_first(world):
     second = world.start("--socket", str(world.folder / "second.sock"), wait=False)
     assert second.wait(20) == 3
     assert world.ask() == EGRESS
+
+
+def test_xdp_does_not_share_an_address_with_the_node(world):
+    world.replace("{driver: packet, interface: eth0}", "{driver: xdp, interface: eth0}")
+    world.replace('  addresses: [198.51.100.10, "2001:db8:e::10"]\n', "")
+    before = world.state()
+    gateway = world.start(wait=False)
+    assert gateway.wait(20) == 3 and "the host has 198.51.100.1" in world.log and "use driver packet" in world.log
+    assert world.state() == before
+
+
+def test_real_clients(either):
+    """curl, ping, traceroute and iperf3 where they are, else what stands in for them; both families."""
+    either.node.sysctl("net/ipv4/icmp_ratelimit", 0)
+    serving = Server(either.server)
+    either.start()
+    try:
+        for address, egress, first in ((SERVER, EGRESS, "192.168.1.1"), (SERVER6, f"[{EGRESS6}]", "fd00:192::1")):
+            assert clients.fetch(either.pod, address, 40000) == f"you are {egress}:40000"
+            assert clients.datagram(either.pod, address, 40001) == f"you are {egress}:40001"
+            clients.ping(either.pod, address)
+            either.pod.run(f"ping -c 1 -W 2 -s 4000 {address}")  # in fragments
+            hops = clients.trace(either.pod, address)
+            assert (hops[0], hops[-1]) == (first, address)  # between them, with a TUN, the gateway itself
+        rates = clients.throughput(either.pod, either.server, SERVER)
+        assert rates is None or min(rates) > 0.05
+    finally:
+        serving.close()
 
 
 def test_the_nodes_own_addresses_answer_once(either):

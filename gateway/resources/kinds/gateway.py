@@ -23,7 +23,7 @@ from ..fields import (
 )
 from ..schema import Problem, Resource, Section
 
-Driver = Literal["tun", "packet", "memory"]
+Driver = Literal["tun", "packet", "xdp", "memory"]
 ScopeName = Literal["EndpointIndependent", "AddressDependent", "AddressAndPortDependent"]
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -176,14 +176,16 @@ class Gateway(Resource):
 
     def interface_problems(self) -> Iterator[Problem]:
         for side, name in zip(("inside", "outside"), self.interfaces, strict=True):
-            if not name and getattr(self.spec, side).driver == "packet":
-                yield Problem(("spec", side, "interface"), "is required with driver packet; add the interface's name, "
-                                                           "such as eth0")
-        if self.spec.inside.driver == "packet":
+            driver = getattr(self.spec, side).driver
+            if not name and driver != "memory":
+                yield Problem(("spec", side, "interface"), f"is required with driver {driver}; add the interface's "
+                                                           "name, such as eth0")
+        driver = self.spec.inside.driver
+        if driver in ("packet", "xdp"):
             for index, one in enumerate(self.spec.inside.capture):
                 if isinstance(one, str) and one != self.spec.inside.interface:
-                    yield Problem(("spec", "inside", "capture", index), f"{one}: with driver packet only what comes in "
-                                  "by inside.interface can be captured; name the pods' CIDRs, or use driver tun")
+                    yield Problem(("spec", "inside", "capture", index), f"{one}: with driver {driver} only what comes "
+                                  "in by inside.interface can be captured; name the pods' CIDRs, or use driver tun")
         inside, outside = self.interfaces
         if inside and inside == outside:
             yield Problem(("spec", "outside", "interface"), f"{outside} is the inside interface too; name another one")
