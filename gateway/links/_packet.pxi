@@ -66,6 +66,17 @@ cdef class Packet(Calls):
         batch.count = count
         return count
 
+    def linger(self, int64_t nanoseconds):
+        """Watch the ring for at most that long; True as soon as something is there."""
+        cdef int64_t end = clock() + nanoseconds
+        while not self.anything():
+            if clock() > end:
+                return False
+        return True
+
+    cdef bint anything(self) noexcept nogil:
+        return self.ring is not None and self.ring.waiting() != 0
+
     cdef int take(self, Frames frames) noexcept nogil:
         """What waits in the ring: a frame that fits into a slot lies there, a longer one in the socket's queue."""
         cdef int count = 0, seen

@@ -5,6 +5,12 @@ cdef extern from "<linux/if_packet.h>" nogil:
     #include <sys/mman.h>
     #define ring_load(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
     #define ring_store(at, value) __atomic_store_n((at), (value), __ATOMIC_RELEASE)
+    #include <time.h>
+    static int64_t ring_clock(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000000000LL + now.tv_nsec;
+    }
     #define ring_prefetch(at) __builtin_prefetch(at)
     """
     struct tpacket2_hdr:
@@ -19,6 +25,7 @@ cdef extern from "<linux/if_packet.h>" nogil:
     uint32_t ring_load(uint32_t *at)
     void ring_store(uint32_t *at, uint32_t value)
     void ring_prefetch(void *at)
+    int64_t clock "ring_clock"()
 
 cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)

@@ -162,6 +162,9 @@ class Packet(Calls):
         self._sender = socket.socket(fileno=os.dup(sender))
         self.set_mac(mac)
 
+    def linger(self, nanoseconds: int) -> bool:
+        return False
+
     def use_ring(self, size: int, frame: int) -> None:
         raise NotImplementedError
 

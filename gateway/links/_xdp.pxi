@@ -142,6 +142,9 @@ cdef class Xdp(Packet):
         batch.count = count
         return count
 
+    cdef bint anything(self) noexcept nogil:
+        return self.memory != NULL and ring_load(self.receive_lane.producer) != self.receive_lane.consumer[0]
+
     cdef int collect(self, Frames frames) noexcept nogil:
         cdef uint32_t at = self.receive_lane.consumer[0], filled = self.fill_lane.producer[0], number
         cdef uint32_t ready = ring_load(self.receive_lane.producer) - at

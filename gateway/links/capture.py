@@ -72,6 +72,9 @@ class CapturedLink:
     def dropped(self) -> int:
         return self.link.dropped
 
+    def linger(self, nanoseconds: int) -> bool:
+        return self.link.linger(nanoseconds)
+
     def fileno(self) -> int:
         return self.link.fileno()
 

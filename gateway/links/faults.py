@@ -46,6 +46,9 @@ class FaultyLink:
     def dropped(self) -> int:
         return self.link.dropped
 
+    def linger(self, nanoseconds: int) -> bool:
+        return self.link.linger(nanoseconds)
+
     def fileno(self) -> int:
         return self.link.fileno()
 

@@ -62,6 +62,9 @@ class Link(Protocol):
     def dropped(self) -> int:
         """Frames that were to be sent or held and were not."""
 
+    def linger(self, nanoseconds: int) -> bool:
+        """Look at most that long whether something comes in, without a system call; False where that cannot be."""
+
     def fileno(self) -> int:
         """Readable when read_batch has something."""
 

@@ -27,6 +27,9 @@ class MemoryLink:
         written, self._written = self._written, []
         return written
 
+    def linger(self, nanoseconds: int) -> bool:
+        return False
+
     def fileno(self) -> int:
         return -1
 

@@ -28,7 +28,7 @@ SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 RECEIVE_BYTES = 32 * 1024 * 1024  # a frame costs its buffer's true size, 2 KiB and more: room for some ten milliseconds
 SEND_BYTES = 8 * 1024 * 1024
 RING_SLOT = 2048  # a frame of an ordinary MTU; what is longer is copied into the socket's queue instead
-RING_SLOTS = 8192
+RING_SLOTS = 4096  # some milliseconds; more would be cold in every core's cache when their turn comes
 RING_BLOCK = 64 * 1024  # what the kernel allocates at once
 
 
@@ -47,6 +47,9 @@ class PacketLink:
         self._open(bypass)
         self._sent, self._reasons = 0, Counter[str]()
         source.listener = self
+
+    def linger(self, nanoseconds: int) -> bool:
+        return self._calls.linger(nanoseconds)
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -41,6 +41,9 @@ class TunLink:
         self._calls = Tun(self._fd)
         self._written, self._refused = 0, Counter[str]()
 
+    def linger(self, nanoseconds: int) -> bool:
+        return False
+
     def fileno(self) -> int:
         return self._fd
 

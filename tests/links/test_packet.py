@@ -1,6 +1,7 @@
 """A packet socket on one end of a veth: offload headers, filter, next hops, errors."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -191,3 +192,13 @@ def test_what_finds_the_ring_full_is_counted(small_ring: PacketLink, server: Nam
     assert len([one for one in found if b"one of many" in one]) <= 32
     assert small_ring.statistics().reasons["receive_buffer_full"] >= 68
     assert any(b"after all" in one for one in everything(small_ring))
+
+
+def test_lingering_ends_with_the_first_frame_or_in_time(small_ring: PacketLink, server: Namespace) -> None:
+    everything(small_ring, 0.05)
+    began = time.monotonic_ns()
+    assert not small_ring.linger(200_000)
+    assert time.monotonic_ns() - began >= 200_000
+    with server.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        datagrams(sender, b"here")
+    assert small_ring.linger(1_000_000_000)

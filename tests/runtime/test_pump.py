@@ -4,7 +4,7 @@ from gateway.links.memory import MemoryLink
 from gateway.nat.translator import Translator
 from gateway.resources import load
 from gateway.resources.build import build as rules
-from gateway.runtime.pump import BATCHES_A_WAKEUP, Pump
+from gateway.runtime.pump import BATCHES_A_WAKEUP, DENSE, Pump
 from gateway.wire import build, sides
 from gateway.wire.batch import FRAMES
 
@@ -52,3 +52,31 @@ def test_what_is_dropped_goes_nowhere():
     one.on_readable(sides.INSIDE)
     assert one.links[sides.INSIDE].drain() == one.links[sides.OUTSIDE].drain() == []
     assert one.translator.counters()["drop_spoofed_source"] == 1
+
+
+class Trickle(MemoryLink):
+    """What comes, comes a few packets at a time; whoever lingers meets the next of them, `bursts` times."""
+
+    def __init__(self, size: int, bursts: int) -> None:
+        super().__init__("in")
+        self.size, self.bursts, self.lingered = size, bursts, 0
+        self.linger(0)
+        self.lingered = 0
+
+    def linger(self, nanoseconds: int) -> bool:
+        self.lingered += 1
+        if self.bursts == 0:
+            return False
+        self.bursts -= 1
+        for number in range(self.size):
+            self.inject(build.udp_datagram("192.168.1.2", 1024 + number, "203.0.113.7", 53))
+        return True
+
+
+def test_where_packets_are_dense_the_next_are_waited_for_awhile():
+    for size, bursts, read, lingered in ((DENSE, 2, 2 * DENSE, 2),
+                                         (DENSE, 9, BATCHES_A_WAKEUP * DENSE, BATCHES_A_WAKEUP),
+                                         (DENSE - 1, 2, DENSE - 1, 0)):
+        one = pump()
+        one.links = trickle, _ = Trickle(size, bursts), MemoryLink("out")
+        assert (one.on_readable(sides.INSIDE), trickle.lingered) == (read, lingered)
