@@ -40,7 +40,7 @@ def server(gateway: Namespace) -> Iterator[Namespace]:
     with Namespace("links-server") as namespace:
         join(gateway, "eth0", namespace, "eth0",
              addresses=(["10.0.0.1/24", "2001:db8::1/64"], ["10.0.0.2/24", "2001:db8::2/64"]))
-        gateway.run("ping -c1 -W5 10.0.0.2")  # a fresh veth swallows what is sent before the kernel has seen its carrier
+        gateway.run("ping -c1 -W5 10.0.0.2")  # a fresh veth swallows what comes before the kernel has seen its carrier
         yield namespace
 
 
