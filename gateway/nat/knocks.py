@@ -56,6 +56,8 @@ class Knocks:
         label = side << row.LABEL_SIDE | protocol.TCP << row.LABEL_PROTOCOL | packet.ports
         found = engine.table.find(packet.source_high, packet.source_low, packet.destination_high,
                                   packet.destination_low, label, now >> row.TICK_SHIFT & bits.M32)
+        if found and engine.table.r8[(found >> 1) * row.BYTES + row.FLAGS] & row.KNOCKING:
+            found = 0  # its own: the host that it was for has not called
         answer = None if found else self.answers.error(Verdict.DROP_UNSOLICITED_SYN, side, now)
         engine.bind(bound)
         return answer

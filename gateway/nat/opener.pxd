@@ -40,7 +40,7 @@ cdef class Opener:
 
     @cython.locals(limit=int64_t)
     cpdef int64_t open(self, int64_t side, uint64_t key, uint32_t now, bint oversize) except? -1 nogil
-    @cython.locals(verdict=int64_t, fits=bint)
+    @cython.locals(verdict=int64_t, filtered=bint, fits=bint)
     cdef int64_t judge(self, int64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(untold=int64_t)
     cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil

@@ -95,7 +95,8 @@ class Opener:
             return verdict
         if self.decider.through_mapping:
             verdict = self.find_mapping(now)
-            self.knocking = verdict == Verdict.DROP_FILTERED and side == sides.INSIDE
+            filtered = verdict == Verdict.DROP_FILTERED or verdict == Verdict.DROP_UNSOLICITED_SYN
+            self.knocking = filtered and self.target != 0 and side == sides.INSIDE
             if verdict != Verdict.ACCEPT and not self.knocking:
                 return verdict
         if self.packet.ttl <= 1:

@@ -125,7 +125,7 @@ def test_tcp_meets_in_the_middle_where_its_mappings_allow(pure):
     sim = Simulator(world(nat={"mapping": {"tcp": "EndpointIndependent"}}), pure=pure)
     mine, theirs = (seen(out(sim, build.tcp_segment(host, 5000, S4, 80)))[2:4] for host in (A4, B4))
     for _ in range(2):
-        assert refused(sim, build.tcp_segment(A4, 5000, *theirs, sequence=100)) == "drop_filtered"
+        assert refused(sim, build.tcp_segment(A4, 5000, *theirs, sequence=100)) == "drop_unsolicited_syn"
     sim.inject("inside", build.tcp_segment(B4, 5000, *mine, sequence=900))
     [syn] = sim.drain("inside")
     assert seen(syn)[2:6] == (*theirs, A4, 5000)
@@ -136,6 +136,22 @@ def test_tcp_meets_in_the_middle_where_its_mappings_allow(pure):
     arrived = sim.drain("inside")
     assert [seen(one)[2:6] for one in arrived] == [(*mine, B4, 5000), (*theirs, A4, 5000), (*mine, B4, 5000)]
     assert_sound(arrived)
+
+
+@SPEEDS
+def test_a_syn_that_nobody_meets_is_told_so_like_any_other(pure):
+    """RFC 5382 REQ-4; a difference would say which ports are in use."""
+    sim = Simulator(world(nat={"mapping": {"tcp": "EndpointIndependent"}}), pure=pure)
+    mine, theirs = (seen(out(sim, build.tcp_segment(host, 5000, S4, 80)))[2:4] for host in (A4, B4))
+    assert refused(sim, build.tcp_segment(A4, 5000, *theirs)) == "drop_unsolicited_syn"
+    sim.advance(7)
+    [told] = sim.drain("inside")
+    assert seen(told).icmp == (3, 3)
+    assert refused(sim, build.tcp_segment(A4, 5000, *theirs)) == "drop_unsolicited_syn"
+    sim.inject("inside", build.tcp_segment(B4, 5000, *mine))
+    assert len(sim.drain("inside")) == 1
+    sim.advance(7)
+    assert sim.drain("inside") == []
 
 
 @SPEEDS
