@@ -23,7 +23,7 @@ from .verdict import Verdict
 SHARE = 4  # one source may hold at most this part of all that may be held
 DATAGRAM_MAX = 65535
 KEPT = (Verdict.ACCEPT, Verdict.ANSWER_ECHO)  # what a datagram's fragments are still awaited with
-FRAGMENTS_OF_ONE = 64  # more pieces than this make no datagram that anybody sends
+FRAGMENTS_OF_ONE = 128  # 65,535 bytes over an MTU of 576, the least that IPv4 routes can be relied on to have
 
 
 @dataclass
@@ -87,6 +87,11 @@ class Fragments:
             return Verdict.LEAVE_TO_HOST
         if datagram.verdict is not None and datagram.verdict not in KEPT:
             return Verdict.DROP_FRAGMENT_REFUSED
+        if (offset, offset + size) in datagram.ranges:  # a network may deliver twice (RFC 8200 section 4.5)
+            return Verdict.DROP_FRAGMENT_OVERLAP
+        if len(datagram.ranges) >= FRAGMENTS_OF_ONE:
+            self.refuse(datagram, Verdict.DROP_FRAGMENT_LIMIT)
+            return Verdict.DROP_FRAGMENT_LIMIT
         last = not packet.fragment & ipv4.MF
         if self.overlaps(datagram, offset, offset + size, last):
             self.refuse(datagram, Verdict.DROP_FRAGMENT_OVERLAP)
@@ -123,8 +128,8 @@ class Fragments:
         return packet.load32(packet.fragment_header + ipv6.FRAGMENT_ID)
 
     def overlaps(self, datagram: Datagram, start: int, end: int, last: bool) -> bool:
-        """Note the range; whether it covers what another one covers, a duplicate included, or lies behind the end."""
-        if len(datagram.ranges) >= FRAGMENTS_OF_ONE or any(start < b and a < end for a, b in datagram.ranges):
+        """Note the range; whether it covers what another one covers, or lies behind the end."""
+        if any(start < b and a < end for a, b in datagram.ranges):
             return True
         if 0 < datagram.size < end or (last and any(end < b for _, b in datagram.ranges)):
             return True
