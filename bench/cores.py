@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
 SENDER = {CORES[0]}
@@ -15,3 +16,8 @@ ANY = set(CORES)
 def pin(cores: set[int]) -> Callable[[], None]:
     """For Popen's preexec_fn."""
     return lambda: os.sched_setaffinity(0, cores)
+
+
+def spent(process: int) -> int:
+    """Nanoseconds that a process's first thread has run, interrupts in its time included."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0])

@@ -62,12 +62,14 @@ class Actor:
         return line
 
     def go(self) -> None:
+        self.began = cores.spent(self.process.pid)
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def report(self) -> dict[str, int]:
         found: dict[str, int] = json.loads(self._read())
+        self.spent = cores.spent(self.process.pid) - self.began
         self.end()
         return found
 
@@ -143,11 +145,16 @@ def small_udp(path: DataPath, sources: int, ports: int, seconds: float) -> Figur
     actor = blaster(path, sources, ports, seconds + 0.5)
     actor.go()
     time.sleep(0.3)
-    began, first = time.perf_counter(), path.field.received()
+    began, first, before = time.perf_counter(), path.field.received(), path.spent()
     time.sleep(seconds)
-    ended, last = time.perf_counter(), path.field.received()
-    offered = actor.report()["sent"] / (seconds + 0.5)
-    return {f"udp {flows}": (last - first) / (ended - began) / 1e3, f"udp {flows} offered": offered / 1e3}
+    ended, last, after = time.perf_counter(), path.field.received(), path.spent()
+    sent = actor.report()["sent"]
+    figures = {f"udp {flows}": (last - first) / (ended - began) / 1e3,
+               f"udp {flows} offered": sent / (seconds + 0.5) / 1e3,
+               f"udp {flows} sender's core": actor.spent / sent}
+    if after > before:
+        figures[f"udp {flows} gateway's core"] = (after - before) / max(last - first, 1)
+    return figures
 
 
 def udp_one(path: DataPath, seconds: float) -> Figures:
@@ -197,11 +204,16 @@ def ping(path: DataPath, seconds: float) -> Figures:
     return {"ping p50": times[len(times) // 2], "ping p99": times[len(times) * 99 // 100]}
 
 
+def udp_rows(flows: int) -> dict[str, str]:
+    return {f"udp {flows}": "kpps", f"udp {flows} offered": "kpps", f"udp {flows} sender's core": "ns a packet",
+            f"udp {flows} gateway's core": "ns a packet"}
+
+
 MEASURES = [
     Measure("tcp-out", tcp_out, {"tcp out": "Gb/s"}, "iperf3"),
     Measure("tcp-back", tcp_back, {"tcp back": "Gb/s"}, "iperf3"),
-    Measure("udp-1", udp_one, {"udp 1": "kpps", "udp 1 offered": "kpps"}),
-    Measure("udp-1000", udp_thousand, {"udp 1000": "kpps", "udp 1000 offered": "kpps"}),
+    Measure("udp-1", udp_one, udp_rows(1)),
+    Measure("udp-1000", udp_thousand, udp_rows(1000)),
     Measure("new-udp", new_udp, {"new udp": "thousand/s"}),
     Measure("connections", visits, {"connections": "thousand/s"}),
     Measure("ping", ping, {"ping p50": "µs", "ping p99": "µs"}, "ping", fewer_is_better=True),

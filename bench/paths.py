@@ -96,6 +96,10 @@ class DataPath(ABC):
                 raise NotWorking(f"{self.name}: no ping got through within {READY} s\n{self.said()}")
             time.sleep(0.1)
 
+    def spent(self) -> int:
+        """Nanoseconds that a process of this data path's own has run."""
+        return 0
+
     def through(self) -> bool:
         """Whether traffic takes this data path, and not the kernel's beside it."""
         return True
@@ -175,6 +179,9 @@ class UserSpace(DataPath):
     def through(self) -> bool:
         """Only what the kernel did not forward has a route's way through the gateway: it says when it has begun."""
         return " started " in self.said()
+
+    def spent(self) -> int:
+        return cores.spent(self.process.pid) if self.process is not None else 0
 
     def check(self) -> None:
         if self.process is not None and self.process.poll() is not None:
