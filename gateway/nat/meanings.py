@@ -61,7 +61,10 @@ MEANINGS: dict[int, tuple[str, str]] = {
         "an ICMP error quoting a sequence number that was not just sent",
         "RFC 5927 4.1",
     ),
-    Verdict.DROP_FRAGMENT_OVERLAP: ("overlaps another fragment of its datagram, then none of it passes, or repeats one", "RFC 5722"),
+    Verdict.DROP_FRAGMENT_OVERLAP: (
+        "overlaps another fragment of its datagram: none of it passes; or repeats one",
+        "RFC 5722, 8200",
+    ),
     Verdict.DROP_FRAGMENT_LIMIT: ("too many fragments wait already, in all or from this source", "RFC 4787 REQ-14"),
     Verdict.DROP_FRAGMENT_TIMEOUT: ("the first fragment never came", "RFC 4787 REQ-14"),
     Verdict.DROP_FRAGMENT_REFUSED: ("a fragment of a datagram that was refused", ""),
