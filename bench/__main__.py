@@ -47,12 +47,13 @@ def main() -> int:
     if arguments.install:
         install()
     compile.ensure()
-    from bench import exhaustion, memory
+    from bench import conntrack, exhaustion, memory
 
     results = Results(machine.describe())
     try:
         if arguments.name in ("all", "memory"):
-            memory.run(results, arguments.rounds)
+            memory.run(results, arguments.rounds, most=100_000 if arguments.name == "all" else 1_000_000)
+            conntrack.run(results, min(arguments.rounds, 2))
         if arguments.name == "exhaustion":
             exhaustion.run(results, arguments.rounds)
         if arguments.name in ("all", "links"):

@@ -1,6 +1,6 @@
 """How much memory flows take: a process of its own, its resident bytes before and after opening them.
 
-    python -m bench.footprint udp 100000
+    python -m bench.footprint udp 1000000
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def measure(protocol: str, flows: int) -> dict[str, int]:
         return datagrams(count, first) if protocol == "udp" else segments(count, first=first)
 
     fill(Engine(flows=STEP), make, STEP)  # code and allocator arenas are in memory from here on
-    engine = Engine(flows=flows)
+    engine = Engine(flows=flows, addresses=8 + flows // 40_000)  # ports enough for so many
     engine.batch.slab[:] = bytes(len(engine.batch.slab))
     gc.collect()
     before = resident()

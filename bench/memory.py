@@ -42,7 +42,10 @@ def speeds() -> list[tuple[str, bool]]:
 
 
 def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_FLOWS,
-        pools: Iterable[int] = POOLS, footprint: int = 100_000) -> None:
+        pools: Iterable[int] = POOLS, most: int = 1_000_000) -> None:
+    """most: flows of the largest table, in which packets come in random order and whose memory is measured."""
+    from bench import scale
+
     if not engine.is_compiled():
         results.note("the gateway is not compiled here: there are no compiled figures")
     for turn in range(rounds):
@@ -54,10 +57,11 @@ def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_
         say(f"lookups, {count} pools")
         lookups(results, count, rounds)
     if engine.is_compiled():
+        scale.run(results, rounds, [count for count in scale.FLOWS if count <= most])
         say("ports running out")
         crowded(results, rounds)
     say("memory")
-    footprints(results, footprint)
+    footprints(results, most)
     say("")
 
 

@@ -16,7 +16,7 @@ def results() -> Results:
     from bench import memory
 
     out = Results({})
-    memory.run(out, rounds=1, flows=70, new_flows=2000, pools=(10, 100), footprint=2000)
+    memory.run(out, rounds=1, flows=70, new_flows=2000, pools=(10, 100), most=2000)
     return out
 
 
@@ -24,6 +24,7 @@ def test_every_figure_is_there(results: Results) -> None:
     names = {name for rows in results.sections.values() for name in rows}
     assert {"established UDP", "established TCP", "new UDP", "new TCP", "10 pools", "100 pools",
             "a UDP flow", "a TCP flow"} <= names
+    assert engine.is_compiled() == ("established TCP, 1000 flows in random order" in names)
 
 
 def test_both_speeds_are_measured_where_there_are_two(results: Results) -> None:
@@ -36,3 +37,18 @@ def test_both_speeds_are_measured_where_there_are_two(results: Results) -> None:
 
 def test_no_source_comes_twice() -> None:
     assert len(set(engine.sources(300_000))) == 300_000
+
+
+@pytest.mark.parametrize("name", ["open_udp", "open_tcp"])
+def test_flows_in_random_order_are_open_ones(name: str) -> None:
+    from bench import scale
+
+    assert all(took > 0 for took in scale.measure(5000, getattr(scale, name), rounds=1))
+
+
+def test_memory_of_the_kernels_flows_is_read_from_its_tables() -> None:
+    from bench import conntrack
+
+    row = "nf_conntrack  160  224  256  16  1 : tunables 0 0 0 : slabdata  14  14  0"
+    assert conntrack.slab("nf_conntrack", "slabinfo - version: 2.1\n" + row) == 14 * conntrack.PAGE
+    assert conntrack.unreclaimable("Slab: 9 kB\nSUnreclaim:      37 kB\n") == 37 * 1024
