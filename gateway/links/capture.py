@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from .link import Frames, Link, LinkStatistics
+from .link import Frames, Link
+from .wrapped import WrappedLink
 
 LINKTYPE_RAW = 101
 OPTION_END, OPTION_COMMENT, OPTION_FLAGS, OPTION_NAME, OPTION_RESOLUTION = 0, 1, 2, 2, 9
@@ -47,36 +48,15 @@ class Pcapng:
         self._file.write(struct.pack("<I", kind) + length + body + length)
 
 
-class CapturedLink:
+class CapturedLink(WrappedLink):
     """`link`, with every packet it brings or takes written to `log`. `comment(batch, index)` annotates what is sent,
     a verdict for instance."""
 
     def __init__(self, link: Link, log: Pcapng, comment: Comment | None = None,
                  clock: Callable[[], int] = time.time_ns) -> None:
-        self.link, self._log, self._comment, self._clock = link, log, comment, clock
+        super().__init__(link)
+        self._log, self._comment, self._clock = log, comment, clock
         self._interface = log.interface(link.name)
-
-    @property
-    def name(self) -> str:
-        return self.link.name
-
-    @property
-    def mtu(self) -> int:
-        return self.link.mtu
-
-    @property
-    def more(self) -> bool:
-        return self.link.more
-
-    @property
-    def dropped(self) -> int:
-        return self.link.dropped
-
-    def linger(self, nanoseconds: int) -> bool:
-        return self.link.linger(nanoseconds)
-
-    def fileno(self) -> int:
-        return self.link.fileno()
 
     def read_batch(self, batch: Frames) -> int:
         count = self.link.read_batch(batch)
@@ -95,12 +75,6 @@ class CapturedLink:
     def write(self, packet: bytes, offload: bytes) -> bool:
         self._log.packet(self._interface, self._clock(), packet, SENT)
         return self.link.write(packet, offload)
-
-    def statistics(self) -> LinkStatistics:
-        return self.link.statistics()
-
-    def close(self) -> None:
-        self.link.close()
 
 
 def _packet(batch: Frames, index: int) -> bytes:

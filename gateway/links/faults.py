@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 
 from .link import VNET_HEADER, Frames, Link, LinkStatistics
+from .wrapped import WrappedLink
 
 
 @dataclass(frozen=True)
@@ -21,36 +22,19 @@ class Faults:
     corrupt: float = 0.0
 
 
-class FaultyLink:
+class FaultyLink(WrappedLink):
     """`link`, disturbed. A duplicate, and a frame overtaken by the next, come with the following read."""
 
     def __init__(self, link: Link, faults: Faults, seed: int = 0) -> None:
-        self.link, self.faults = link, faults
+        super().__init__(link)
+        self.faults = faults
         self._random = random.Random(seed)
         self._late: list[tuple[bytes, bytes]] = []
         self._lost = 0
 
     @property
-    def name(self) -> str:
-        return self.link.name
-
-    @property
-    def mtu(self) -> int:
-        return self.link.mtu
-
-    @property
     def more(self) -> bool:
         return self.link.more or bool(self._late)
-
-    @property
-    def dropped(self) -> int:
-        return self.link.dropped
-
-    def linger(self, nanoseconds: int) -> bool:
-        return self.link.linger(nanoseconds)
-
-    def fileno(self) -> int:
-        return self.link.fileno()
 
     def read_batch(self, batch: Frames) -> int:
         count = self.link.read_batch(batch)
@@ -68,19 +52,10 @@ class FaultyLink:
         batch.count = min(len(kept), batch.capacity)
         return batch.count
 
-    def write_batch(self, batch: Frames, side: int) -> int:
-        return self.link.write_batch(batch, side)
-
-    def write(self, packet: bytes, offload: bytes) -> bool:
-        return self.link.write(packet, offload)
-
     def statistics(self) -> LinkStatistics:
         statistics = self.link.statistics()
         statistics.reasons["fault_drop"] = self._lost
         return statistics
-
-    def close(self) -> None:
-        self.link.close()
 
     def _disturb(self, offload: bytes, packet: bytes) -> list[tuple[bytes, bytes]]:
         """What becomes of one frame now; the rest is kept for the next read."""
