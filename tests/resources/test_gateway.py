@@ -7,7 +7,9 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
+from gateway.nat import bounds
 from gateway.resources import ResourceError, load
+from gateway.resources.kinds.gateway import MOST_FLOWS
 
 ErrorsOf = Callable[[str], list[ResourceError]]
 OnlyError = Callable[[str], ResourceError]
@@ -239,3 +241,7 @@ def test_notes_on_egress_addresses(gateway_text: str, pool: Callable[..., str]) 
     inside_pool, family = load(text).notes
     assert "198.51.100.10 is in IPPool/a (198.51.100.0/24), from which pods get addresses" in inside_pool
     assert "has no IPv6 address, and there is an IPv6 pool with natOutgoing" in family
+
+
+def test_a_table_has_as_many_flows_as_an_index_entry_can_name() -> None:
+    assert MOST_FLOWS == bounds.ROW_LIMIT

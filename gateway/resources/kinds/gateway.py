@@ -28,7 +28,7 @@ ScopeName = Literal["EndpointIndependent", "AddressDependent", "AddressAndPortDe
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 SMALLEST_MSS, LARGEST_MSS = 48, 65_495
-MOST_FLOWS = 2**27  # rows are counted in 32 bits, with room for two index entries each
+MOST_FLOWS = 0xFFFFFF  # nat.bounds.ROW_LIMIT: what an index entry can name
 
 # Shorter than a requirement allows: accepted, since a lab may want to see it happen.
 SHORT = {
