@@ -1,6 +1,7 @@
 """One end of a measurement, as a process in a namespace: says it is ready, starts on a line from its parent, reports.
 
-    python -m bench.actor blast eth0 02:.. 192.168.1.2 10 100 203.0.113.129 9 0.5 0
+    python -m bench.actor blast '{"interface": "eth0", ...}'
+    python -m bench.actor probe 198.51.100.2 7100 2 0.0002
     python -m bench.actor visit 203.0.113.0 16 7000 3
     python -m bench.actor welcome 7000 3
 """
@@ -8,15 +9,18 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import sys
+from array import array
+from collections.abc import Callable
 from ipaddress import IPv4Address
+from typing import Any
 
 from bench import traffic
 
 SECOND = 1_000_000_000
-PAYLOAD = 18  # the smallest Ethernet frame
 PACKET_QDISC_BYPASS = 20
 SOL_PACKET = 263
 Report = dict[str, int]
@@ -27,10 +31,10 @@ def ready() -> None:
     sys.stdin.readline()
 
 
-def template(mac: str, source_mac: bytes, destination: str, port: int) -> tuple[bytes, int, int]:
+def template(mac: str, source_mac: bytes, destination: str, port: int, payload: int) -> traffic.Template:
     """A UDP frame whose source, source port and checksums are zero, and its two sums of 16-bit words."""
     to = IPv4Address(destination).packed
-    udp = struct.pack("!HHHH", 0, port, 8 + PAYLOAD, 0) + bytes(PAYLOAD)
+    udp = struct.pack("!HHHH", 0, port, 8 + payload, 0) + bytes(payload)
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0, bytes(4), to)
     pseudo = struct.pack("!4s4sBBH", bytes(4), to, 0, 17, len(udp))
     frame = bytes.fromhex(mac.replace(":", "")) + source_mac + b"\x08\x00" + header + udp
@@ -41,17 +45,47 @@ def words(data: bytes) -> int:
     return sum(struct.unpack(f"!{len(data) // 2}H", data))
 
 
-def blast(interface: str, mac: str, source: str, sources: str, ports: str, destination: str, port: str, seconds: str,
-          once: str) -> Report:
-    """Small UDP packets from sources x ports, as fast as they go."""
+def blast(text: str) -> Report:
+    """UDP packets as `bench.measures.Blast` says, in JSON."""
+    load = json.loads(text)
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sender.bind((interface, 0))
+    sender.bind((load["interface"], 0))
     sender.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    frame, ip_sum, udp_sum = template(mac, sender.getsockname()[4], destination, int(port))
+    templates = [template(load["mac"], sender.getsockname()[4], load["sink"], port, payload)
+                 for port in load["sink_ports"] for payload in load["payloads"]]
+    gap = int(load["burst"] * SECOND / load["rate"]) if load["rate"] else 0
     ready()
-    sent = traffic.blast(sender.fileno(), frame, ip_sum, udp_sum, int(IPv4Address(source)), int(sources),
-                         int(ports), int(float(seconds) * SECOND), once == "1")
+    sent = traffic.blast(sender.fileno(), templates, int(IPv4Address(load["source"])), load["sources"], load["ports"],
+                         int(load["seconds"] * SECOND), load["once"], load["burst"], gap)
     return {"sent": sent}
+
+
+def probe(address: str, port: str, seconds: str, gap: str) -> dict[str, Any]:
+    """Round trips of small datagrams, `gap` seconds apart, ahead of all other work on its core."""
+    asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asking.connect((address, int(port)))
+    asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200_000))
+    times = array("q", bytes(8 * (int(float(seconds) / float(gap)) + 64)))
+    urgent()
+    ready()
+    answered, lost = traffic.probe(asking.fileno(), int(float(seconds) * SECOND), int(float(gap) * SECOND), times)
+    return {"lost": lost, "times": sorted(times[:answered])}
+
+
+def echo(port: str, seconds: str) -> Report:
+    """Answers `probe`, and says where from it was asked."""
+    answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    answering.bind(("", int(port)))
+    answering.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 100_000))
+    urgent()
+    ready()
+    answered, source, others = traffic.echo(answering.fileno(), int(float(seconds) * SECOND))
+    return {"answered": answered, "source": source, "others": others}
+
+
+def urgent() -> None:
+    """What is measured is the way there and back, not how long a full core keeps either end from running."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 def visit(address: str, addresses: str, port: str, seconds: str) -> Report:
@@ -70,5 +104,8 @@ def welcome(port: str, seconds: str) -> Report:
     return {}
 
 
+ROLES: dict[str, Callable[..., dict[str, Any]]] = {
+    "blast": blast, "probe": probe, "echo": echo, "visit": visit, "welcome": welcome}
+
 if __name__ == "__main__":
-    print(json.dumps({"blast": blast, "visit": visit, "welcome": welcome}[sys.argv[1]](*sys.argv[2:])), flush=True)
+    print(json.dumps(ROLES[sys.argv[1]](*sys.argv[2:])), flush=True)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bench import field, links
-from bench.measures import blaster
+from bench.measures import Blast
 from bench.memory import FOOTPRINT
 from bench.paths import Masquerade
 from bench.report import say
@@ -54,7 +54,7 @@ def measure(flows: int) -> dict[str, float]:
         path.fresh()
         time.sleep(1)  # what earlier flows held is given back only after a while
         before, live = used(), count(path.field.gateway)
-        actor = blaster(path, max(1, flows // PORTS), min(flows, PORTS), 5, field.SINK_MANY, once=True)
+        actor = Blast(max(1, flows // PORTS), min(flows, PORTS), 5, field.SINK_MANY, once=True).by(path)
         actor.go()
         actor.report()
         time.sleep(0.1)

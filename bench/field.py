@@ -33,7 +33,9 @@ ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 class Field:
     """The namespaces of one data path. Everything goes with them: interfaces, routes, rules, processes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, joined: bool = True) -> None:
+        """joined: whether the pod has its veth; else the data path brings the pod's interface, eth0, itself."""
+        self.joined = joined
         self.pod, self.gateway, self.server = (
             Namespace(f"bench-{name}-{part}") for part in ("pod", "gateway", "server"))
         self._stack = ExitStack()
@@ -56,15 +58,19 @@ class Field:
             namespace.sysctl("net/ipv6/conf/default/disable_ipv6", 1)  # no chatter
         for name in ("default", "all"):
             self.gateway.sysctl(f"net/ipv4/conf/{name}/rp_filter", 0)
-        join(self.pod, "eth0", self.gateway, "pods", addresses=([f"{POD}/24"], [f"{POD_ROUTER}/24"]))
         join(self.gateway, "uplink", self.server, "eth0", addresses=([f"{UPLINK}/24"], [f"{SERVER}/24"]))
-        self.pod.route("default", via=POD_ROUTER)
+        self.gateway.route("default", via=SERVER)
         self.pod.sysctl("net/ipv4/ip_local_port_range", "1024 65535")
         self.pod.sysctl("net/ipv4/tcp_syn_retries", 1)
-        self.gateway.route("default", via=SERVER)
+        if self.joined:
+            self._join_pod()
+        self._serve()
+
+    def _join_pod(self) -> None:
+        join(self.pod, "eth0", self.gateway, "pods", addresses=([f"{POD}/24"], [f"{POD_ROUTER}/24"]))
+        self.pod.route("default", via=POD_ROUTER)
         self.gateway.route(POOL, via=POD)
         self.gateway.sysctl("net/ipv4/ip_forward", 1)
-        self._serve()
 
     def _serve(self) -> None:
         routes = self.server.kernel

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from gateway.testing.namespaces import Namespace
 ROOT = Path(__file__).parent.parent
 IPERF_PORT, VISIT_PORT = 5201, 7000
 VISITORS = 4
+SMALL = 18  # bytes of payload: the smallest Ethernet frame
 PINGS = 1000
 NEW_FLOWS_SECONDS = 0.3  # the kernel's connection table holds 262,144
 ICMP, TCP, UDP = 1, 6, 17
@@ -67,8 +68,8 @@ class Actor:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
-    def report(self) -> dict[str, int]:
-        found: dict[str, int] = json.loads(self._read())
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._read())
         self.spent = cores.spent(self.process.pid) - self.began
         self.end()
         return found
@@ -121,16 +122,34 @@ def tcp_back(path: DataPath, seconds: float) -> Figures:
     return {"tcp back": iperf(path, seconds, "-R")}
 
 
-def blaster(path: DataPath, sources: int, ports: int, seconds: float, sink: str = field.SINK,
-            once: bool = False) -> Actor:
-    mac = path.field.gateway.mac("pods")
-    return Actor(path.field.pod, cores.SENDER, "blast", "eth0", mac, field.POD, sources, ports, sink, field.SINK_PORT,
-                 seconds, int(once))
+@dataclass(frozen=True)
+class Blast:
+    """UDP from sources x ports to each of `sink_ports`, in payloads of these sizes in turn; rate: packets a second,
+    0 for as many as possible. Where sink ports or payloads are more than one, the flows must be a multiple of 64."""
+
+    sources: int = 1
+    ports: int = 1
+    seconds: float = 1
+    sink: str = field.SINK
+    sink_ports: tuple[int, ...] = (field.SINK_PORT,)
+    payloads: tuple[int, ...] = (SMALL,)
+    once: bool = False
+    rate: float = 0
+    burst: int = 64
+
+    @property
+    def flows(self) -> int:
+        return self.sources * self.ports
+
+    def by(self, path: DataPath) -> Actor:
+        """A sender in the pod, made ready."""
+        text = {**asdict(self), "interface": "eth0", "mac": path.next_hop(), "source": path.pod}
+        return Actor(path.field.pod, cores.SENDER, "blast", json.dumps(text))
 
 
 def verify(path: DataPath, sources: int, ports: int) -> None:
     """A short blast, the server reading along."""
-    actor = blaster(path, sources, ports, 0.05)
+    actor = Blast(sources, ports, 0.05).by(path)
     sampler = path.field.listen()
     actor.go()
     seen = sampler.sources(UDP, 0.5)
@@ -142,7 +161,7 @@ def small_udp(path: DataPath, sources: int, ports: int, seconds: float) -> Figur
     """Packets a second delivered while as many as possible are offered, after a warm-up."""
     flows = sources * ports
     verify(path, sources, ports)
-    actor = blaster(path, sources, ports, seconds + 0.5)
+    actor = Blast(sources, ports, seconds + 0.5).by(path)
     actor.go()
     time.sleep(0.3)
     began, first, before = time.perf_counter(), path.field.received(), path.spent()
@@ -169,7 +188,7 @@ def new_udp(path: DataPath, seconds: float) -> Figures:
     """Every packet the first of its flow, from the ports of 64 pods in turn. The rate of those delivered."""
     path.fresh()
     verify(path, 1, 1)
-    actor = blaster(path, 64, 64_512, NEW_FLOWS_SECONDS, field.SINK_MANY, once=True)
+    actor = Blast(64, 64_512, NEW_FLOWS_SECONDS, field.SINK_MANY, once=True).by(path)
     first, began = path.field.received(), time.perf_counter()
     actor.go()
     actor.report()

@@ -53,6 +53,8 @@ class DataPath(ABC):
     name: str
     key: str
     translates = True
+    tool = "ping"  # must be installed
+    pod = field.POD
 
     def __init__(self) -> None:
         self.field = Field(self.key)
@@ -96,6 +98,10 @@ class DataPath(ABC):
                 raise NotWorking(f"{self.name}: no ping got through within {READY} s\n{self.said()}")
             time.sleep(0.1)
 
+    def next_hop(self) -> str:
+        """The MAC address that the pod sends to."""
+        return self.field.gateway.mac("pods")
+
     def spent(self) -> int:
         """Nanoseconds that a process of this data path's own has run."""
         return 0
@@ -123,7 +129,7 @@ class Forwarding(DataPath):
 class Masquerade(DataPath):
     """What people use today. One address has 64,512 ports: where more flows come, it gets as many as the gateway."""
 
-    name, key = "kernel nftables", "kernel"
+    name, key, tool = "kernel nftables", "kernel", "nft"
 
     def start(self) -> None:
         rules = MASQUERADE % (field.POOL, field.SINK_MANY, field.EGRESS[0], field.EGRESS[-1], field.POOL)
@@ -154,10 +160,13 @@ class UserSpace(DataPath):
         path.write_text(RESOURCES % (self.field.gateway.name, *links, ", ".join(field.EGRESS), field.POOL))
         return ["-f", str(path)]
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", *self.module.split(), *self.arguments()]
+
     def start(self) -> None:
         with self.log.open("w") as log:
             self.process = self.field.gateway.popen(
-                [sys.executable, "-m", *self.module.split(), *self.arguments()], cwd=ROOT, stdout=log, stderr=log,
+                self.command(), cwd=ROOT, stdout=log, stderr=log,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": self.folder.name},
                 preexec_fn=cores.pin(cores.GATEWAY))
 

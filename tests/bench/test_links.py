@@ -22,10 +22,8 @@ KINDS: list[type[DataPath]] = [Forwarding, Masquerade, Gateway, Null, PacketGate
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.key)
 def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     compile.ensure()
-    if request.param is Masquerade and not links.have("nft"):
-        pytest.skip("nft is missing")
-    if not links.have("ping"):
-        pytest.skip("ping is missing")
+    if reason := links.lacks(request.param.tool) or links.lacks("ping"):
+        pytest.skip(reason)
     with request.param() as up:
         yield up
     assert not list(Path("/run/netns").glob(f"{up.field.gateway.name}*"))
