@@ -195,9 +195,11 @@ def test_what_finds_the_ring_full_is_counted(small_ring: PacketLink, server: Nam
 
 
 def test_lingering_ends_with_the_first_frame_or_in_time(small_ring: PacketLink, server: Namespace) -> None:
-    everything(small_ring, 0.05)
-    began = time.monotonic_ns()
-    assert not small_ring.linger(200_000)
+    came = True
+    while came:  # the kernel has things to say on a fresh link, too
+        everything(small_ring, 0.05)
+        began = time.monotonic_ns()
+        came = small_ring.linger(200_000)
     assert time.monotonic_ns() - began >= 200_000
     with server.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         datagrams(sender, b"here")
