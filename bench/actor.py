@@ -8,14 +8,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
 import struct
 import sys
+import time
 from array import array
 from collections.abc import Callable
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from bench import traffic
@@ -83,6 +86,30 @@ def echo(port: str, seconds: str) -> Report:
     return {"answered": answered, "source": source, "others": others}
 
 
+def pester(control: str, resources: str, seconds: str) -> Report:
+    """Keep a gateway's control plane busy: list every flow, change what it is to read, over and over."""
+    given, end, done = Path(resources).read_text(), time.monotonic() + float(seconds), 0
+    ready()
+    while time.monotonic() < end:
+        listed(control)
+        changed = Path(f"{resources}.new")
+        changed.write_text(f"{given}# change {done}\n")
+        changed.rename(resources)
+        done += 1
+        time.sleep(0.02)
+    return {"done": done}
+
+
+def listed(control: str) -> int:
+    """Bytes of a listing of all flows."""
+    asking = http.client.HTTPConnection("gateway")
+    asking.sock = socket.socket(socket.AF_UNIX)
+    with asking.sock:
+        asking.sock.connect(control)
+        asking.request("GET", "/v1/flows")
+        return len(asking.getresponse().read())
+
+
 def urgent() -> None:
     """What is measured is the way there and back, not how long a full core keeps either end from running."""
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -105,7 +132,7 @@ def welcome(port: str, seconds: str) -> Report:
 
 
 ROLES: dict[str, Callable[..., dict[str, Any]]] = {
-    "blast": blast, "probe": probe, "echo": echo, "visit": visit, "welcome": welcome}
+    "blast": blast, "probe": probe, "echo": echo, "pester": pester, "visit": visit, "welcome": welcome}
 
 if __name__ == "__main__":
     print(json.dumps(ROLES[sys.argv[1]](*sys.argv[2:])), flush=True)

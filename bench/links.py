@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Container
 from contextlib import ExitStack
 
-from bench.measures import Actor, Measure
+from bench.measures import COSTS, Actor, Measure
 from bench.parts import PARTS, Part
 from bench.paths import DataPath, NotWorking
 from bench.report import say
@@ -61,7 +61,8 @@ def take(results: Results, title: str, measure: Measure, paths: list[DataPath], 
         say(f"{turn}: {measure.key}, {path.name}")
         try:
             for row, value in measure.take(path, seconds).items():
-                results.add(title, row, measure.figures[row], path.name, value, measure.fewer_is_better)
+                unit = measure.figures[row]
+                results.add(title, row, unit, path.name, value, unit in COSTS)
         except Exception as error:  # one failed figure must not cost the others; what went wrong is printed
             results.fail(f"{measure.key}, {path.name}: {type(error).__name__}: {error}")
             for actor in list(Actor.all):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench import measures
+from bench import latency, measures
 from bench.measures import Measure
 from bench.paths import (
     DataPath,
@@ -44,4 +44,8 @@ PARTS = {
         "TCP, small UDP, connections and latency, beside slirp4netns and pasta",
         [one for one in measures.MEASURES if one.key != "new-udp"],
         [*OURS, Slirp, Pasta]),
+    "latency": Part(
+        "round trips, idle and at half of the peak rate; core time of the whole machine",
+        "p50 to p99.9 and worst, idle, under load, and while reloading and listing; core time a million packets",
+        latency.MEASURES, [*OURS, XdpGateway, Slirp, Pasta]),
 }

@@ -152,13 +152,13 @@ class UserSpace(DataPath):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bench-")
-        self.log = Path(self.folder.name) / "log"
+        self.log, self.resources, self.control = (
+            Path(self.folder.name) / name for name in ("log", "gateway.yaml", "control.sock"))
 
     def arguments(self) -> list[str]:
-        path = Path(self.folder.name) / "gateway.yaml"
         links = *self.inside, self.outside
-        path.write_text(RESOURCES % (self.field.gateway.name, *links, ", ".join(field.EGRESS), field.POOL))
-        return ["-f", str(path)]
+        self.resources.write_text(RESOURCES % (self.field.gateway.name, *links, ", ".join(field.EGRESS), field.POOL))
+        return ["-f", str(self.resources), "--socket", str(self.control)]
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", *self.module.split(), *self.arguments()]
