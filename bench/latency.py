@@ -55,14 +55,13 @@ def peak(path: DataPath) -> float:
     ended, last = time.perf_counter(), path.field.received()
     sender.report()
     time.sleep(0.1)  # queues run empty
+    if last == first:
+        raise RuntimeError("nothing was delivered")
     return (last - first) / (ended - began)
 
 
-def under_load(path: DataPath, name: str, seconds: float) -> Figures:
-    """At half of the peak rate."""
-    rate = peak(path) / 2
-    if rate == 0:
-        raise RuntimeError("nothing was delivered")
+def under_load(path: DataPath, name: str, seconds: float, rate: float) -> Figures:
+    """At a rate of so many packets a second."""
     sender = Blast(10, 100, seconds + 2 * SETTLE, rate=rate, burst=16).by(path)
     sender.go()
     time.sleep(SETTLE)
@@ -76,16 +75,17 @@ def under_load(path: DataPath, name: str, seconds: float) -> Figures:
 
 
 def loaded(path: DataPath, seconds: float) -> Figures:
-    return under_load(path, "loaded", seconds)
+    return under_load(path, "loaded", seconds, peak(path) / 2)
 
 
 def pestered(path: DataPath, seconds: float) -> Figures:
     """The same, while the gateway lists its flows and reads changed resources again and again. Others have neither."""
     if not isinstance(path, Gateway):
         return {}
-    actor = Actor(path.field.gateway, cores.SENDER, "pester", path.control, path.resources, seconds + 1.5)
+    rate = peak(path) / 2
+    actor = Actor(path.field.gateway, cores.SENDER, "pester", path.control, path.resources, seconds + 1)
     actor.go()
-    figures = under_load(path, "pestered", seconds)
+    figures = under_load(path, "pestered", seconds, rate)
     if actor.report()["done"] == 0:
         raise RuntimeError("the control plane answered nothing")
     return figures
