@@ -89,7 +89,7 @@ def extensions() -> list[Extension]:
 
     declared = {Path(name).with_suffix(".pxd") for name in CONSTANTS}
     hot = [path.relative_to(ROOT) for path in sorted((ROOT / "gateway").rglob("*.pxd"))]
-    sources = [path.with_suffix(".py") for path in hot if path not in declared]
+    sources = [path.with_suffix(".py") for path in hot if path not in declared and path.with_suffix(".py").exists()]
     sources += [path.relative_to(ROOT) for path in sorted((ROOT / "gateway").rglob("*.pyx"))]
     return cythonize(
         [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=FLAGS + SANITIZE,

@@ -3,18 +3,6 @@
 cdef class Frames:
     """Pointers into one batch, taken once and good as long as this object lives."""
 
-    cdef readonly object batch
-    cdef uint8_t[::1] u8_view
-    cdef uint32_t[::1] start_view, length_view
-    cdef uint8_t[::1] out_view
-    cdef uint64_t[::1] neighbour_view
-    cdef uint8_t *slab
-    cdef uint32_t *start
-    cdef uint32_t *length
-    cdef uint8_t *out
-    cdef uint64_t *neighbour
-    cdef int capacity
-
     def __init__(self, batch):
         self.batch = batch
         self.u8_view, self.start_view, self.length_view = batch.slab, batch.start, batch.length

@@ -54,25 +54,14 @@ cdef class Packet(Calls):
         self.room = room
         return 0
 
-    def read(self, batch):
-        """Fill the batch from the ring, or with what one recvmmsg gives. Returns its count: IP packets only."""
+    cpdef Frames prepare(self, batch):
         cdef Frames frames = self.bind(batch)
-        cdef int count
-        if self.ring is not None:
-            count = self.take(frames)
-        else:
-            self.reserve(frames.capacity)
-            count = self.fill(frames)
-        batch.count = count
-        return count
+        self.reserve(frames.capacity)
+        return frames
 
-    def linger(self, int64_t nanoseconds):
-        """Watch the ring for at most that long; True as soon as something is there."""
-        cdef int64_t end = clock() + nanoseconds
-        while not self.anything():
-            if clock() > end:
-                return False
-        return True
+    cdef int pull(self, Frames frames) noexcept nogil:
+        """From the ring, or what one recvmmsg gives."""
+        return self.take(frames) if self.ring is not None else self.fill(frames)
 
     cdef bint anything(self) noexcept nogil:
         return self.ring is not None and self.ring.waiting() != 0
@@ -166,19 +155,15 @@ cdef class Packet(Calls):
             complete = complete and frames.neighbour[index] != 0
         return complete
 
-    def write(self, batch, int side):
-        """Resolve and send in one call; -1, and nothing is sent, if there are frames without a next hop."""
-        cdef Frames frames = self.bind(batch)
-        self.reserve(frames.capacity)
-        if not self.find_all(frames, batch.count, side):
-            return -1
-        return self.drain(self.frame_all(frames, batch.count, side))
+    cdef int push(self, Frames frames, int count, int side) noexcept nogil:
+        return self.emit(frames, count, side) if self.find_all(frames, count, side) else -1
 
     def send(self, batch, int side):
         """Send the frames whose `out` is `side` and whose next hop is known; returns how many the kernel took."""
-        cdef Frames frames = self.bind(batch)
-        self.reserve(frames.capacity)
-        return self.drain(self.frame_all(frames, batch.count, side))
+        return self.emit(self.prepare(batch), batch.count, side)
+
+    cdef int emit(self, Frames frames, int count, int side) noexcept nogil:
+        return self.drain(self.frame_all(frames, count, side))
 
     cdef int frame_all(self, Frames frames, int count, int side) noexcept nogil:
         """Put headers before every frame that can go and point the vectors at them; returns how many."""

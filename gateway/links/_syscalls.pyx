@@ -50,7 +50,6 @@ cdef enum:
     VLEN_LEAST = 4
     NEEDS_CHECKSUM = 1
     RETRIES = 4  # of a full send queue, a batch
-    ERRORS = 256
 
 
 include "_frames.pxi"
@@ -59,13 +58,7 @@ include "_ring.pxi"
 
 
 cdef class Calls:
-    """What both kinds of descriptor have: the bound batch and the counts."""
-
-    cdef readonly int fd
-    cdef readonly int64_t received, sent, truncated, unresolved
-    cdef readonly bint more  # whether the last read ended before there was nothing left
-    cdef int64_t failed[ERRORS]
-    cdef Frames frames, before
+    """What all kinds of descriptor have: the bound batch and the counts."""
 
     def __init__(self, int fd):
         self.fd = fd
@@ -74,6 +67,42 @@ cdef class Calls:
     def errors(self):
         """{errno: frames that could not be sent because of it}."""
         return {number: self.failed[number] for number in range(ERRORS) if self.failed[number]}
+
+    def read(self, batch):
+        """Fill the batch with IP packets, as many as there are and should be sent at once. Returns its count."""
+        cdef int count = self.pull(self.prepare(batch))
+        batch.count = count
+        return count
+
+    def write(self, batch, int side):
+        """Send the frames whose `out` is `side`; returns how many the kernel took. -1, and nothing is sent, if there
+        are frames without a next hop."""
+        return self.push(self.prepare(batch), batch.count, side)
+
+    def linger(self, int64_t nanoseconds):
+        """Watch for at most that long; True as soon as something is there."""
+        return self.watch(nanoseconds)
+
+    cpdef Frames prepare(self, batch):
+        """The batch's memory as `pull` and `push` take it."""
+        return self.bind(batch)
+
+    cdef int pull(self, Frames frames) noexcept nogil:
+        return 0
+
+    cdef int push(self, Frames frames, int count, int side) noexcept nogil:
+        return 0
+
+    cdef bint anything(self) noexcept nogil:
+        """Whether something is known to wait; False where that would cost a system call."""
+        return False
+
+    cdef bint watch(self, int64_t nanoseconds) noexcept nogil:
+        cdef int64_t end = clock() + nanoseconds
+        while not self.anything():
+            if clock() > end:
+                return False
+        return True
 
     cdef Frames bind(self, batch):
         """Two batches are remembered: what a descriptor fills and what it sends are seldom the same one."""
@@ -90,13 +119,8 @@ cdef class Calls:
 cdef class Tun(Calls):
     """A TUN descriptor with IFF_VNET_HDR: one system call a frame."""
 
-    def read(self, batch):
-        """Fill the batch until nothing is left to read, it is full, or holds BATCH_BYTES. Returns its count."""
-        cdef int count = self.fill(self.bind(batch))
-        batch.count = count
-        return count
-
-    cdef int fill(self, Frames frames) noexcept nogil:
+    cdef int pull(self, Frames frames) noexcept nogil:
+        """Until nothing is left to read, the batch is full, or holds BATCH_BYTES."""
         cdef int count = 0
         cdef int64_t total = 0
         cdef ssize_t size
@@ -114,11 +138,10 @@ cdef class Tun(Calls):
         self.received += count
         return count
 
-    def write(self, batch, int side):
-        """Write the frames whose `out` is `side`; returns how many the kernel took."""
-        return self.drain(self.bind(batch), batch.count, side)
+    cdef bint watch(self, int64_t nanoseconds) noexcept nogil:
+        return False
 
-    cdef int drain(self, Frames frames, int count, int side) noexcept nogil:
+    cdef int push(self, Frames frames, int count, int side) noexcept nogil:
         cdef int index, done = 0, retries = RETRIES
         cdef uint8_t *packet
         for index in range(count):

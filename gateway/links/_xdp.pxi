@@ -134,13 +134,8 @@ cdef class Xdp(Packet):
         """The memory is its owner's to unmap; nothing is read or sent after this."""
         self.memory = NULL
 
-    def read(self, batch):
-        """Fill the batch with what has been received. Returns its count: IP packets only."""
-        cdef int count = 0
-        if self.memory != NULL:
-            count = self.collect(self.bind(batch))
-        batch.count = count
-        return count
+    cdef int pull(self, Frames frames) noexcept nogil:
+        return self.collect(frames) if self.memory != NULL else 0
 
     cdef bint anything(self) noexcept nogil:
         return self.memory != NULL and ring_load(self.receive_lane.producer) != self.receive_lane.consumer[0]
@@ -179,22 +174,12 @@ cdef class Xdp(Packet):
         mark_unfinished(packet, length - ETHERNET)
         return True
 
-    def write(self, batch, int side):
-        """Resolve and send in one call; -1, and nothing is sent, if there are frames without a next hop."""
-        cdef Frames frames = self.bind(batch)
-        if not self.find_all(frames, batch.count, side):
-            return -1
-        return self.send(batch, side)
-
-    def send(self, batch, int side):
-        """Send the frames whose `out` is `side` and whose next hop is known; returns how many the kernel took."""
-        cdef Frames frames = self.bind(batch)
+    cdef int emit(self, Frames frames, int count, int side) noexcept nogil:
         if self.memory == NULL:
             return 0
-        if self.outgrown(frames, batch.count, side):  # all of them, so that they leave in order
-            self.reserve(frames.capacity)
-            return self.drain(self.frame_all(frames, batch.count, side))
-        return self.emit(frames, batch.count, side)
+        if self.outgrown(frames, count, side):  # all of them, so that they leave in order
+            return self.drain(self.frame_all(frames, count, side))
+        return self.place_all(frames, count, side)
 
     cdef bint outgrown(self, Frames frames, int count, int side) noexcept nogil:
         """Whether a frame is to be segmented, or longer than a chunk."""
@@ -205,7 +190,7 @@ cdef class Xdp(Packet):
                 return True
         return False
 
-    cdef int emit(self, Frames frames, int count, int side) noexcept nogil:
+    cdef int place_all(self, Frames frames, int count, int side) noexcept nogil:
         cdef uint32_t at = self.send_lane.producer[0]
         cdef int index, done = 0
         self.reclaim()

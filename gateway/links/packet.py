@@ -51,6 +51,11 @@ class PacketLink:
     def linger(self, nanoseconds: int) -> bool:
         return self._calls.linger(nanoseconds)
 
+    @property
+    def calls(self) -> Packet:
+        """The descriptor by itself, for a thread that runs without Python."""
+        return self._calls
+
     def fileno(self) -> int:
         return self._socket.fileno()
 

@@ -44,6 +44,11 @@ class TunLink:
     def linger(self, nanoseconds: int) -> bool:
         return False
 
+    @property
+    def calls(self) -> Tun:
+        """The descriptor by itself, for a thread that runs without Python."""
+        return self._calls
+
     def fileno(self) -> int:
         return self._fd
 

@@ -7,7 +7,7 @@ from gateway.match.prefixes cimport Prefixes
 
 @cython.final
 cdef class Ruleset:
-    cdef readonly tuple sets
+    cdef readonly tuple sets, class_pools
     cdef readonly object settings
     cdef readonly Prefixes prefixes
     cdef readonly uint32_t[::1] class_flags

@@ -29,7 +29,7 @@ class AddressSet:
 
 
 class Ruleset:
-    """The compiled rules. flags(class) and names(class) say what a membership class means.
+    """The compiled rules. class_flags and class_pools, the name of its pool, say what a membership class means.
 
     Pools with the same CIDR must already have been reduced to the alphabetically first (Calico).
     """
@@ -42,10 +42,18 @@ class Ruleset:
         for index, members in enumerate(self.prefixes.classes):
             for member in members:
                 self.class_flags[index] |= self.sets[member].flags
+        self.class_pools = tuple(self.pool_of(members) for members in self.prefixes.classes)
 
     def flags(self, high: int, low: int) -> int:
         """The bits of `decision` that hold for an address."""
         return self.class_flags[self.prefixes.lookup(high, low)]
+
+    def pool_of(self, members: Iterable[int]) -> str:
+        """The pool that names a class: one that translates before one that does not, then the longest prefix."""
+        pools = [one for one in (self.sets[member] for member in members) if one.pool]
+        if not pools:
+            return ""
+        return min(pools, key=lambda one: (not one.flags & decision.NAT_SOURCE, -one.length, one.name)).name
 
     def members(self, high: int, low: int) -> list[AddressSet]:
         """The sets an address is in, the longest prefix first, then by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..wire import address, bits, protocol
@@ -11,6 +11,7 @@ from . import row, state
 from .engine import Engine
 
 Tuple = tuple[str, int, str, int]
+Copy = Callable[[memoryview], bytes]
 
 PROTOCOLS = {protocol.TCP: "tcp", protocol.UDP: "udp", protocol.ICMP: "icmp", protocol.ICMPV6: "icmpv6",
              protocol.SCTP: "sctp", protocol.DCCP: "dccp", protocol.UDPLITE: "udplite", protocol.GRE: "gre",
@@ -73,18 +74,24 @@ def identity(base: int, words: Sequence[int], opening: int) -> str:
     return f"{base:x}-{check >> 32:08x}{opening:04x}"
 
 
-def read(engine: Engine, base: int, now: int) -> Flow:
-    """Row `base` as a Flow; `now` in nanoseconds. Every field of the row is read once: listings are long."""
-    words = words_of(engine, base)
+def live(data: bytes, first: int, pools: Sequence[str], now: int) -> Iterator[Flow]:
+    """The flows in a copy of some rows, of which `first` is the first; `now` in nanoseconds."""
+    for base, words in enumerate(ROW.iter_unpack(data), first):
+        left = (words[row.EXPIRES // 2] & bits.M32) - (now >> row.TICK_SHIFT) & bits.M32
+        if words[row.FLAGS // 8] >> row.FLAGS % 8 * 8 & row.USED and 0 < left <= row.LIFETIME_MAX:
+            yield read(words, base, pools, left)
+
+
+def read(words: Sequence[int], base: int, pools: Sequence[str], left: int) -> Flow:
+    """A row with so many ticks left as a Flow. Every field of the row is read once: listings are long."""
     number = words[row.ORIGINAL_LABEL] >> row.LABEL_PROTOCOL & 0xFF
     original, reply = tuple_in(words, 0), tuple_in(words, 1)
     times, octets, last = words[row.EXPIRES // 2], words[row.OCTETS], words[row.STATE // 8]
-    left = (times & bits.M32) - (now >> row.TICK_SHIFT) & bits.M32
     return Flow(
         id=identity(base, words[: row.REPLY_LABEL + 1], octets >> row.OPENING_SHIFT),
         protocol=PROTOCOLS.get(number) or str(number), state=STATES[last & 0xFF], original=original, reply=reply,
         expires_in=(left << row.TICK_SHIFT) / 1e9, packets=times >> 32, bytes=octets & row.OCTETS_MASK,
-        pool=engine.options.pools[last >> 48] or None, policy=None,
+        pool=pools[last >> 48] or None, policy=None,
         external=endpoint(reply[2], reply[3]) if reply[2:] != original[:2] else None)
 
 

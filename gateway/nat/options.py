@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
-from ..match import decision
 from ..match.ruleset import Ruleset
 from ..match.settings import Clamp, Ports, Settings, Timeouts
 from ..wire import ipv4, ipv6, protocol, tcp
@@ -42,6 +41,8 @@ class Options:
 
     def __init__(self) -> None:
         self.pools: list[str] = [""]
+        self.pool_numbers = {"": 0}
+        self.prepared: tuple[Ruleset, memoryview] | None = None
         self.mapping, self.filtering = numbers(256, "B"), numbers(256, "B")
         self.classes, self.rewritable, self.preserves = numbers(256, "B"), numbers(256, "B"), numbers(256, "B")
         self.lowest, self.highest = numbers(256, "I"), numbers(256, "I")
@@ -64,7 +65,8 @@ class Options:
         self.inbound_refresh, self.midstream = settings.inbound_refresh, settings.midstream
         for v6 in (0, 1):
             self.segment_limit[v6] = segment_limit(settings, (ipv6.HEADER if v6 else ipv4.HEADER) + tcp.HEADER)
-        self.pool_of_class = self.number_pools(ruleset)
+        ready, self.prepared = self.prepared, None
+        self.pool_of_class = ready[1] if ready and ready[0] is ruleset else self.number_pools(ruleset)
 
     def use_protocols(self, settings: Settings) -> None:
         for number in range(256):  # what is neither of the below keeps its ports and its remote
@@ -87,8 +89,9 @@ class Options:
         self.lowest[number], self.highest[number], self.classes[number] = ports.lowest, ports.highest, ports.classes
 
     def use_timeouts(self, times: Timeouts) -> None:
+        other = ticks(times.other)
         for number in range(256):
-            self.lifetime[number] = ticks(times.other)
+            self.lifetime[number] = other
         self.lifetime[protocol.UDP] = self.lifetime[protocol.UDPLITE] = ticks(times.udp)
         self.lifetime[protocol.ICMP] = self.lifetime[protocol.ICMPV6] = ticks(times.icmp)
         opening, established, closing = (ticks(time) for time in (times.tcp_opening, times.tcp_established,
@@ -99,14 +102,16 @@ class Options:
         for number, lifetime in by_state.items():
             self.tcp_lifetime[number] = lifetime
 
+    def prepare(self, ruleset: Ruleset) -> None:
+        """What `use` needs and takes long with many pools; packets may pass meanwhile."""
+        self.prepared = ruleset, self.number_pools(ruleset)
+
     def number_pools(self, ruleset: Ruleset) -> memoryview:
-        """The pool that names a class: one that translates before one that does not, then the longest prefix."""
-        found = numbers(len(ruleset.prefixes.classes), "H")
-        for index, members in enumerate(ruleset.prefixes.classes):
-            pools = [one for one in (ruleset.sets[member] for member in members) if one.pool]
-            if pools:
-                best = min(pools, key=lambda one: (not one.flags & decision.NAT_SOURCE, -one.length, one.name))
-                if best.name not in self.pools:
-                    self.pools.append(best.name)
-                found[index] = self.pools.index(best.name)
+        found = numbers(len(ruleset.class_pools), "H")
+        for index, name in enumerate(ruleset.class_pools):
+            number = self.pool_numbers.get(name)
+            if number is None:
+                number = self.pool_numbers[name] = len(self.pools)
+                self.pools.append(name)
+            found[index] = number
         return found

@@ -24,6 +24,7 @@ from .knocks import Knocks
 from .verdict import NAMES, Verdict
 
 NO_OFFLOAD = bytes(vnet.HEADER)
+ROWS_AT_ONCE = 64  # copied for a listing: 8 KiB
 
 
 class Translator:
@@ -44,6 +45,10 @@ class Translator:
         self.fragments = Fragments(self.engine, self.outbox, self.answers)
         self.knocks = Knocks(self.engine, self.answers, self.outbox)
         self.use(ruleset)
+
+    def prepare(self, ruleset: Ruleset) -> None:
+        """What `use` would have to do first, and takes long: `translate` may run meanwhile."""
+        self.engine.options.prepare(ruleset)
 
     def use(self, ruleset: Ruleset) -> None:
         """Decide new flows by this ruleset. Live flows go on as they began."""
@@ -118,17 +123,26 @@ class Translator:
         self.knocks.tick(now)
         return self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, budget)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `tick` has more to look at than flows, or there are events."""
+        return bool(self.fragments.datagrams or self.knocks.waiting or self.outbox or self.engine.records.count)
+
     def counters(self) -> dict[str, int]:
         """Packets by verdict, by name, zero ones too."""
         return {name: self.engine.counters[verdict] for verdict, name in NAMES.items()}
 
-    def flows(self, now: int) -> Iterator[flow.Flow]:
-        """Every live flow, in the order of the table."""
-        table = self.engine.table
-        for base in range(1, table.high_water + 1):
-            if table.r8[base * row.BYTES + row.FLAGS] & row.USED and not table.expired(
-                    base, now >> row.TICK_SHIFT & bits.M32):
-                yield flow.read(self.engine, base, now)
+    def flows(self, now: int, copy: flow.Copy = bytes) -> Iterator[flow.Flow]:
+        """Every live flow, in the order of the table.
+
+        copy: how to copy some rows at one moment, where another thread translates.
+        """
+        first = 1
+        while first <= self.engine.table.high_water:
+            end = min(first + ROWS_AT_ONCE, self.engine.table.high_water + 1)
+            data = copy(self.engine.table.r8[first * row.BYTES : end * row.BYTES])
+            yield from flow.live(data, first, self.engine.options.pools, now)
+            first += ROWS_AT_ONCE
 
     def end_flow(self, identifier: str) -> bool:
         """End a flow by its id; False if there is none such any more."""

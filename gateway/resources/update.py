@@ -29,6 +29,8 @@ def gateway_changes(old: Resources, new: Resources) -> Iterator[ResourceError]:
         if was.interfaces[index] != gateway.interfaces[index]:
             name = was.interfaces[index] or "not given"
             yield gateway.error("spec", side, "interface", message=f"was {name}; {restart}")
+    if was.spec.workers != gateway.spec.workers:
+        yield gateway.error("spec", "workers", message=f"was {was.spec.workers}; {restart}")
     if was.spec.limits.flows != gateway.spec.limits.flows:
         yield gateway.error("spec", "limits", "flows", message=f"was {was.spec.limits.flows}; {restart}")
 

@@ -60,7 +60,7 @@ async def flows(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     asked = listing.FlowFilter.parse(request.query)
     response = await lines(request)
-    async for step in listing.matching(gateway.translator.flows(gateway.clock()), asked):
+    async for step in listing.matching(gateway.flows(), asked):
         await response.write("".join(json.dumps(listing.as_json(flow)) + "\n" for flow in step).encode())
     await response.write_eof()
     return response
@@ -68,7 +68,7 @@ async def flows(request: web.Request) -> web.StreamResponse:
 
 async def end_flow(request: web.Request) -> web.StreamResponse:
     gateway, name = request.app[GATEWAY], request.match_info["id"]
-    if not gateway.translator.end_flow(name):
+    if not gateway.end_flow(name):
         raise web.HTTPNotFound(text=f"there is no flow {name}")
     gateway.collect_events()
     return web.json_response({"ended": name})
@@ -76,7 +76,7 @@ async def end_flow(request: web.Request) -> web.StreamResponse:
 
 async def pools(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
-    usage = await listing.Usage.count(gateway.translator.flows(gateway.clock()))
+    usage = await listing.Usage.count(gateway.flows())
     return web.json_response(gateway.describe_pools(usage))
 
 
@@ -110,7 +110,7 @@ async def explain(request: web.Request) -> web.StreamResponse:
     except ValueError:
         raise QuestionError("the body is not JSON") from None
     packet, side = packet_of(asked)
-    return web.json_response(gateway.translator.explain(packet, side, gateway.clock()))
+    return web.json_response(gateway.explain(packet, side))
 
 
 def packet_of(asked: Any) -> tuple[bytes, int]:

@@ -32,10 +32,12 @@ from .listing import Usage
 from .pump import Pump
 from .records import Records
 from .rules import Rules, now
+from .worker import Worker
 
 if TYPE_CHECKING:
     from ..host import Attached
     from ..match.ruleset import Ruleset
+    from ..nat.flow import Flow
     from ..resources import Resources
 
 TICK = 0.1  # seconds between two looks for expired flows
@@ -72,7 +74,7 @@ class Gateway:
         try:
             await self.attach()
             self.translator = Translator(self.rules.ruleset, secrets.token_bytes(16))
-            self.pump = Pump(self.opened.both, self.translator, self.clock)
+            self.pump = self.make_pump()
         except BaseException:
             await self.detach()
             raise
@@ -91,6 +93,12 @@ class Gateway:
         for note in (*self.attached.notes, *assembly.mtu_notes(resources, self.opened.both)):
             log.event("note", text=note)
 
+    def make_pump(self) -> Pump:
+        """Driven by the loop, or by a thread of its own; memory has nothing that a thread could wait for."""
+        if self.rules.resources.gateway.spec.workers and all(link.fileno() >= 0 for link in self.opened.links):
+            return Worker(self.opened.both, self.translator, self.on_worker_error, self.clock)
+        return Pump(self.opened.both, self.translator, self.clock)
+
     async def on_host(self, work: Callable[P, T], *values: P.args, **options: P.kwargs) -> T:
         """Talk to the kernel on the one thread that does so: pyroute2 brings a loop of its own, and may take long."""
         return await asyncio.get_running_loop().run_in_executor(self.host_thread, partial(work, *values, **options))
@@ -98,12 +106,14 @@ class Gateway:
     def watch(self) -> None:
         loop = asyncio.get_running_loop()
         for side, link in enumerate(self.opened.links):
-            if link.fileno() >= 0:  # memory has none
+            if link.fileno() >= 0 and not isinstance(self.pump, Worker):  # memory has none
                 loop.add_reader(link.fileno(), self.on_readable, side)
         for watcher in self.opened.watchers:
             loop.add_reader(watcher.fileno(), watcher.on_readable)
         self.indexes = [socket.if_nametoindex(link.name) if link.fileno() >= 0 else 0 for link in self.opened.links]
         self.tasks = [loop.create_task(work()) for work in (self.keep_time, self.watch_links, self.watch_host)]
+        if isinstance(self.pump, Worker):
+            self.pump.start()
 
     def on_readable(self, side: int) -> None:
         """A link that fails for good ends the gateway: a host that cannot translate must not stay attached."""
@@ -111,6 +121,12 @@ class Gateway:
             self.pump.on_readable(side)
         except OSError as error:
             self.fail(f"the {SIDES[side]} link {self.pump.links[side].name} failed: {error.strerror}")
+
+    def on_worker_error(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            self.fail(f"a link failed: {error.strerror}")
+        else:
+            asyncio.get_running_loop().call_exception_handler({"message": "in the worker", "exception": error})
 
     def fail(self, why: str) -> None:
         self.failure = why
@@ -128,14 +144,34 @@ class Gateway:
 
     def tick(self) -> None:
         for tick in self.opened.timers:
-            tick()
-        self.translator.tick(self.clock(), TICK_BUDGET)
-        if self.translator.outbox:
-            self.pump.flush()
+            with self.pump.turn:
+                tick()
+        if isinstance(self.pump, Worker):
+            self.pump.collect_garbage()
+            if not self.translator.waiting:
+                return
+        with self.pump.turn:
+            self.translator.tick(self.clock(), 0 if isinstance(self.pump, Worker) else TICK_BUDGET)
+            if self.translator.outbox:
+                self.pump.flush()
         self.collect_events()
 
     def collect_events(self) -> None:
-        self.records.add(self.translator.take_events(time.time_ns() - self.clock()))
+        with self.pump.turn:
+            events = self.translator.take_events(time.time_ns() - self.clock())
+        self.records.add(events)
+
+    def flows(self) -> Iterator[Flow]:
+        """Every live flow, read out in steps between which packets pass."""
+        return self.translator.flows(self.clock(), self.pump.copy)
+
+    def end_flow(self, name: str) -> bool:
+        with self.pump.turn:
+            return self.translator.end_flow(name)
+
+    def explain(self, packet: bytes, side: int) -> dict[str, Any]:
+        with self.pump.turn:
+            return self.translator.explain(packet, side, self.clock())
 
     async def watch_links(self) -> None:
         """An interface that is gone, or a TUN that was taken down (its routes went with it), ends the gateway."""
@@ -149,7 +185,7 @@ class Gateway:
         """libuv stops looking at a descriptor that had an error, such as ENETDOWN while its interface was down."""
         loop = asyncio.get_running_loop()
         for side, link in enumerate(self.opened.links):
-            if link.fileno() >= 0:
+            if link.fileno() >= 0 and not isinstance(self.pump, Worker):  # which looks again by itself
                 loop.remove_reader(link.fileno())
                 self.on_readable(side)  # takes the error
                 loop.add_reader(link.fileno(), self.on_readable, side)
@@ -188,7 +224,7 @@ class Gateway:
         ruleset = await asyncio.to_thread(self.facts.rules, resources)
         if resources is self.rules.resources:  # else a reload came meanwhile, and knew of these ports
             self.rules.ruleset = ruleset
-            self.translator.use(ruleset)
+            self.decide_by(ruleset)
 
     async def use(self, resources: Resources, ruleset: Ruleset) -> None:
         """Swap the rules between two batches. What either set captures is captured meanwhile."""
@@ -208,14 +244,21 @@ class Gateway:
             log.event("still_captured", logging.WARNING, error=error)
 
     def swap(self, resources: Resources, ruleset: Ruleset) -> None:
-        self.translator.use(ruleset)
+        self.decide_by(ruleset)
         self.rules.use(resources, ruleset)
+
+    def decide_by(self, ruleset: Ruleset) -> None:
+        self.translator.prepare(ruleset)
+        with self.pump.turn:
+            self.translator.use(ruleset)
 
     async def stop(self) -> None:
         """The reverse of `start`; see the order at the top."""
         loop = asyncio.get_running_loop()
         for task in self.tasks:
             task.cancel()
+        if isinstance(self.pump, Worker):
+            await asyncio.to_thread(self.pump.stop)
         for one in self.opened.descriptors:
             if one.fileno() >= 0:
                 loop.remove_reader(one.fileno())
@@ -236,7 +279,8 @@ class Gateway:
         """What `gateway stats` shows."""
         translator = self.translator
         return {
-            "name": self.name, "version": __version__, "pid": os.getpid(), "started": self.started,
+            "name": self.name, "version": __version__, "pid": os.getpid(),
+            "workers": int(isinstance(self.pump, Worker)), "started": self.started,
             "uptime": (self.clock() - self.started_at) / SECOND,
             "flows": {"live": translator.live, "capacity": translator.capacity, "bytes": translator.memory},
             "links": {SIDES[side]: self.describe_link(side) for side in (sides.INSIDE, sides.OUTSIDE)},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from ..wire import sides
@@ -34,6 +35,7 @@ class Pump:
         self.wakeups = [0, 0]  # by side
         self.batches = [0, 0]
         self.packets = [0, 0]
+        self.turn: AbstractContextManager[object] = nullcontext()  # held by whoever else works on the translator
         self.own_packets = 0  # made by the gateway itself: ICMP errors, echo answers, reassembled fragments
 
     def on_readable(self, side: int) -> int:
@@ -53,6 +55,10 @@ class Pump:
             before = total
         self.packets[side] += total
         return total
+
+    def copy(self, view: memoryview) -> bytes:
+        """A part of the flow table as it is at one moment."""
+        return bytes(view)
 
     def send(self, batch: Batch) -> None:
         """Emit a translated batch, then what the translator made of its own."""

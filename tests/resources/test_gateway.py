@@ -102,7 +102,8 @@ def test_an_empty_value_is_the_default() -> None:
 
 WRONG = [  # what is written below "outside: {interface: eth0}", the field, words of the message
     ("addreses: []", "spec.addreses", "unknown field; did you mean addresses?"),
-    ("workers: 2", "spec.workers", "Valid here: addresses, inside, limits, nat, outside, records and timeouts"),
+    ("zones: 2", "spec.zones", "Valid here: addresses, inside, limits, nat, outside, records, timeouts and workers"),
+    ("workers: 2", "spec.workers", "must be at most 1, not 2"),
     ("nat: {portrange: '1-2'}", "spec.nat.portrange", "did you mean portRange?"),
     ("inside: {capture: {a: b}}", "spec.inside.capture", "must be a list, not a mapping"),
     ("inside: {nextHop: 10.0.0.1}", "spec.inside.nextHop", "unknown field"),

@@ -30,12 +30,15 @@ def world(tmp_path):
         yield World(stack, tmp_path)
 
 
-@pytest.fixture(params=["tun", "packet", "xdp"])
+@pytest.fixture(params=["tun", "packet", "xdp", "tun worker", "packet worker", "xdp worker"])
 def either(request, world):
-    """A world whose gateway has pods behind a TUN, or reads the pods' own interface."""
-    if request.param != "tun":
-        world.replace("{driver: tun, interface: gw-inside}", f"{{driver: {request.param}, interface: pod}}")
-        world.replace("{driver: packet, interface: eth0}", f"{{driver: {request.param}, interface: eth0}}")
+    """A world whose gateway has pods behind a TUN, or reads the pods' own interface; on its loop or in a thread."""
+    driver, _, thread = request.param.partition(" ")
+    if driver != "tun":
+        world.replace("{driver: tun, interface: gw-inside}", f"{{driver: {driver}, interface: pod}}")
+        world.replace("{driver: packet, interface: eth0}", f"{{driver: {driver}, interface: eth0}}")
+    if thread:
+        world.replace("spec:\n  inside:", "spec:\n  workers: 1\n  inside:")
     return world
 
 

@@ -51,6 +51,7 @@ def test_new_rules_hold_for_new_flows_and_old_flows_stay(live, file):
     ("192.168.0.0/16, nat", "192.168.1.0/16, nat", "192.168.0.0/16"),
     ("192.168.0.0/16, nat", "172.16.0.0/16, nat", "CIDR cannot change"),
     ("flows: 1000", "flows: 2000", "was 1000"),
+    ("limits: {flows", "workers: 1\n  limits: {flows", "spec.workers: was 0"),
     ("name: node-a", "name: node-b", "metadata.name: was node-a; restart the gateway"),
     ("inside: {driver: memory", "inside: {mtu: 1400, driver: memory", "spec.inside.mtu: was 1500; restart"),
     ("limits:", "records: {file: sessions}\n  limits:", "spec.records.file: was not given; restart"),

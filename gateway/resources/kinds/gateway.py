@@ -157,6 +157,7 @@ class GatewaySpec(Section):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     records: Records = Records()
+    workers: int = Field(default=0, ge=0, le=1)  # threads that translate; 0: the event loop does
 
 
 class Gateway(Resource):

@@ -1,0 +1,216 @@
+"""Packet steps 1, 2 and 4 in a thread of their own, without the GIL (see _worker_py.py for the same in Python).
+
+poll, then for each readable side: read a batch, translate it, send it. The GIL is taken for what only Python can do:
+frames that the compiled loop left unfinished, next hops that the cache does not know, the translator's own packets.
+
+Whoever else works on this translator or these links holds the turn meanwhile: `enter`, `leave`. The GIL is never held
+while one waits for the turn, so the thread that has the turn can always get it. Who asks is let in after the
+batches at hand: a thread that takes its turn again at once would otherwise keep it for ever.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from gateway.links._syscalls cimport Calls, Frames
+from gateway.nat cimport row
+from gateway.nat.engine cimport Engine, is_unfinished
+from gateway.wire cimport bits, sides
+from gateway.wire.batch cimport Batch
+
+import os
+
+cdef extern from "<poll.h>" nogil:
+    """
+    #include <poll.h>
+    #include <pthread.h>
+    #include <time.h>
+    static int64_t round_clock(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000000000LL + now.tv_nsec;
+    }
+    #define round_load(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
+    #define round_store(at, value) __atomic_store_n((at), (value), __ATOMIC_RELEASE)
+    """
+    struct pollfd:
+        int fd
+        short events, revents
+    int poll(pollfd *fds, unsigned long count, int milliseconds)
+    enum:
+        POLLIN
+    int64_t clock "round_clock"()
+    int round_load(int *at)
+    void round_store(int *at, int value)
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int microseconds)
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_mutex_init(pthread_mutex_t *mutex, void *attributes)
+    int pthread_mutex_destroy(pthread_mutex_t *mutex)
+    int pthread_mutex_lock(pthread_mutex_t *mutex)
+    int pthread_mutex_trylock(pthread_mutex_t *mutex)
+    int pthread_mutex_unlock(pthread_mutex_t *mutex)
+
+cdef enum:
+    BATCHES = 4  # a side's, before the other's turn
+    DENSE = 8  # frames at once after which the next are looked for before sleeping
+    LINGER = 30000  # nanoseconds
+    TICK = 25000000
+    TICK_BUDGET = 1024  # rows
+    MILLISECOND = 1000000
+    ATTEMPTS = 10
+    PAUSE = 50  # microseconds
+    WAKER = 2  # index of the descriptor that ends a wait
+
+
+cdef class Rounds:
+    """The pump's links and translator, driven from here.  wakeups, batches, packets: by side."""
+
+    cdef object pump
+    cdef Engine engine
+    cdef Batch batch
+    cdef Calls inside, outside
+    cdef Frames frames
+    cdef pollfd fds[3]
+    cdef pthread_mutex_t turn, queue
+    cdef int stopping, waker
+    cdef int64_t next_tick
+    cdef readonly int64_t[::1] wakeups, batches, packets
+
+    def __cinit__(self):
+        pthread_mutex_init(&self.turn, NULL)
+        pthread_mutex_init(&self.queue, NULL)
+
+    def __init__(self, pump):
+        self.pump, self.engine, self.batch = pump, pump.translator.engine, pump.batch
+        self.inside, self.outside = (link.calls for link in pump.links)
+        self.frames = self.inside.prepare(self.batch)
+        self.outside.prepare(self.batch)
+        self.engine.bind(self.batch)
+        self.wakeups, self.batches, self.packets = (memoryview(bytearray(16)).cast("q") for _ in range(3))
+        self.waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        for index, fd in enumerate((self.inside.fd, self.outside.fd, self.waker)):
+            self.fds[index].fd, self.fds[index].events = fd, POLLIN
+
+    def __dealloc__(self):
+        pthread_mutex_destroy(&self.turn)
+        pthread_mutex_destroy(&self.queue)
+
+    def close(self):
+        os.close(self.waker)
+
+    def stop(self):
+        """`run` returns after the batches at hand, whether it was called already or will be."""
+        round_store(&self.stopping, 1)
+        os.eventfd_write(self.waker, 1)
+
+    def enter(self):
+        """At best without giving up the GIL: else another thread may keep it while packets wait for the turn to end."""
+        cdef int attempt
+        for attempt in range(ATTEMPTS):
+            if pthread_mutex_trylock(&self.turn) == 0:
+                return
+            with nogil:
+                usleep(PAUSE)
+        with nogil:
+            pthread_mutex_lock(&self.queue)
+            pthread_mutex_lock(&self.turn)
+            pthread_mutex_unlock(&self.queue)
+
+    def leave(self):
+        pthread_mutex_unlock(&self.turn)
+
+    def copy(self, view):
+        """`bytes(view)` in a turn; no other Python thread can come in between."""
+        self.enter()
+        try:
+            return bytes(view)
+        finally:
+            self.leave()
+
+    def run(self):
+        """Until `stop`. Raises what went wrong, the turn given back; the batch is lost, and `run` may be called again."""
+        with nogil:
+            while not round_load(&self.stopping):
+                poll(self.fds, 3, self.patience())
+                pthread_mutex_lock(&self.queue)
+                pthread_mutex_unlock(&self.queue)
+                pthread_mutex_lock(&self.turn)
+                try:
+                    self.go_round()
+                finally:
+                    pthread_mutex_unlock(&self.turn)
+
+    cdef int patience(self) noexcept nogil:
+        """Milliseconds until the next tick is due."""
+        cdef int64_t left = self.next_tick - clock()
+        return <int>(left // MILLISECOND + 1) if left > 0 else 0
+
+    cdef int go_round(self) except -1 nogil:
+        cdef int side
+        cdef int64_t now = clock()
+        if now >= self.next_tick:
+            self.next_tick = now + TICK
+            self.tick(now)
+        for side in range(2):
+            if self.fds[side].revents and self.serve(side) == 0 and self.fds[side].revents != POLLIN:
+                self.fds[side].fd = -1  # an error that stays, such as ENETDOWN: looked at again with the next tick
+        return 0
+
+    cdef int tick(self, int64_t now) except -1 nogil:
+        self.fds[sides.INSIDE].fd, self.fds[sides.OUTSIDE].fd = self.inside.fd, self.outside.fd
+        self.engine.records.now = now
+        self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, TICK_BUDGET)
+        return 0
+
+    cdef int64_t serve(self, int side) except -1 nogil:
+        """Translate what waits on `side`, up to the bound; returns the number of frames read."""
+        cdef int count, number
+        cdef int64_t total = 0, before = 0
+        self.wakeups[side] += 1
+        for number in range(BATCHES):
+            count = self.inside.pull(self.frames) if side == sides.INSIDE else self.outside.pull(self.frames)
+            if count == 0:
+                break
+            total += count
+            self.batches[side] += 1
+            self.batch.count = count
+            self.translate(side, count)
+            if not self.more(side) and (total - before < DENSE or not self.linger(side)):
+                break
+            before = total
+        self.packets[side] += total
+        return total
+
+    cdef bint more(self, int side) noexcept nogil:
+        return self.inside.more if side == sides.INSIDE else self.outside.more
+
+    cdef bint linger(self, int side) noexcept nogil:
+        return self.inside.watch(LINGER) if side == sides.INSIDE else self.outside.watch(LINGER)
+
+    cdef int translate(self, int side, int count) except -1 nogil:
+        cdef int64_t now = clock()
+        cdef bint slow
+        self.engine.records.now = now
+        slow = self.engine.run(side, now >> row.TICK_SHIFT & bits.M32) != 0
+        if slow:
+            with gil:
+                self.finish(side, now)
+        if self.inside.push(self.frames, count, sides.INSIDE) < 0:
+            with gil:
+                self.pump.links[sides.INSIDE].write_batch(self.batch, sides.INSIDE)
+        if self.outside.push(self.frames, count, sides.OUTSIDE) < 0:
+            with gil:
+                self.pump.links[sides.OUTSIDE].write_batch(self.batch, sides.OUTSIDE)
+        if slow:
+            with gil:
+                self.pump.flush()
+        return 0
+
+    cdef finish(self, int side, int64_t now):
+        cdef int index
+        for index in range(self.batch.count):
+            if is_unfinished(self.batch.verdict[index]):
+                self.pump.translator.finish(index, side, now)
