@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,8 +87,8 @@ def check_sources(path: DataPath, seen: Sequence[str] | set[str]) -> None:
         raise Untranslated(f"{path.name}: the server saw {', '.join(wrong) or 'nothing'}")
 
 
-def iperf(path: DataPath, seconds: float, *options: str) -> float:
-    """Gb/s of one TCP stream, as received."""
+def iperf(path: DataPath, seconds: float, *options: str) -> dict[str, Any]:
+    """What iperf3 found in the end; rates are as received."""
     server = path.field.server.popen(["iperf3", "-s", "-1", "-J", "-p", str(IPERF_PORT)], text=True,
                                      stdout=subprocess.PIPE, preexec_fn=cores.pin(cores.RECEIVER))
     try:
@@ -100,7 +100,12 @@ def iperf(path: DataPath, seconds: float, *options: str) -> float:
         server.kill()
         server.wait()
     check_sources(path, {one["remote_host"].removeprefix("::ffff:") for one in accepted["start"]["connected"]})
-    return float(said["end"]["sum_received"]["bits_per_second"]) / 1e9
+    end: dict[str, Any] = said["end"]
+    return end
+
+
+def gigabits(end: dict[str, Any], received: str = "sum_received") -> float:
+    return float(end[received]["bits_per_second"]) / 1e9
 
 
 def run_when_listening(namespace: Namespace, command: list[str]) -> dict[str, Any]:
@@ -116,11 +121,11 @@ def run_when_listening(namespace: Namespace, command: list[str]) -> dict[str, An
 
 
 def tcp_out(path: DataPath, seconds: float) -> Figures:
-    return {"tcp out": iperf(path, seconds)}
+    return {"tcp out": gigabits(iperf(path, seconds))}
 
 
 def tcp_back(path: DataPath, seconds: float) -> Figures:
-    return {"tcp back": iperf(path, seconds, "-R")}
+    return {"tcp back": gigabits(iperf(path, seconds, "-R"))}
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,9 @@ class Blast:
     @property
     def flows(self) -> int:
         return self.sources * self.ports
+
+    def lasting(self, seconds: float, **changes: Any) -> Blast:
+        return replace(self, seconds=seconds, **changes)
 
     def by(self, path: DataPath) -> Actor:
         """A sender in the pod, made ready."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench import latency, measures
+from bench import latency, loads, measures, streams
 from bench.measures import Measure
 from bench.paths import (
     DataPath,
@@ -48,4 +48,17 @@ PARTS = {
         "round trips, idle and at half of the peak rate; core time of the whole machine",
         "p50 to p99.9 and worst, idle, under load, and while reloading and listing; core time a million packets",
         latency.MEASURES, [*OURS, XdpGateway, Slirp, Pasta]),
+    "streams": Part(
+        "TCP streams; core time of the whole machine",
+        "TCP in 1, 4 and 16 streams, out, back and both at once; core time a terabit",
+        streams.MEASURES, [*OURS, Forwarding]),
+    "sizes": Part(
+        "UDP by size, 64 flows", "UDP small, IMIX and 1,472 bytes",
+        loads.SIZE_MEASURES, [*OURS, XdpGateway, Forwarding]),
+    "flows": Part(
+        "small UDP by number of flows, all open before", "small UDP from 1, 1,000, 100,000 and 1,000,000 flows",
+        loads.FLOW_MEASURES, [*OURS, XdpGateway]),
+    "overload": Part(
+        "offered and delivered, small UDP, 1,000 flows", "delivered at several offered rates; RFC 2544's throughput",
+        loads.OVERLOAD_MEASURES, [*OURS, XdpGateway, Slirp, Pasta]),
 }

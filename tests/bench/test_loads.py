@@ -1,0 +1,80 @@
+"""Sizes, numbers of flows, overload and several streams: small, on the kernel's data path and on ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.testing.namespaces import missing
+
+pytest.importorskip("Cython")
+if reason := missing():
+    pytest.skip(reason, allow_module_level=True)
+
+from bench import compile, field, links, loads, streams
+from bench.measures import Blast, Measure
+from bench.paths import DataPath, Gateway, Masquerade
+
+
+@pytest.fixture(scope="module", params=[Masquerade, Gateway], ids=lambda kind: kind.key)
+def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
+    compile.ensure()
+    if reason := links.lacks(request.param.tool) or links.lacks("ping"):
+        pytest.skip(reason)
+    with request.param() as up:
+        yield up
+
+
+def taken(measure: Measure, path: DataPath, seconds: float = 0.2) -> dict[str, float]:
+    """The figures, all of those that the measure announces."""
+    figures = measure.take(path, seconds)
+    assert set(figures) == set(measure.figures)
+    assert all(value > 0 for value in figures.values()), figures
+    return figures
+
+
+@pytest.mark.parametrize("measure", loads.SIZE_MEASURES, ids=lambda measure: measure.key)
+def test_every_size_gets_through(path: DataPath, measure: Measure) -> None:
+    taken(measure, path)
+
+
+@pytest.mark.parametrize("measure", loads.FLOW_MEASURES[:2], ids=lambda measure: measure.key)
+def test_flows_are_opened_before_they_are_measured(path: DataPath, measure: Measure) -> None:
+    taken(measure, path)
+
+
+def test_a_paced_load_is_offered_as_it_should_be_and_delivered(path: DataPath) -> None:
+    sent, got = loads.delivered(path, Blast(1, 10, 0.5, rate=2000, burst=4))
+    assert 1000 < sent < 2200
+    assert got > 900
+
+
+def test_overload(path: DataPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loads, "TRIALS", 2)
+    monkeypatch.setattr(loads, "LOSS", 0.9)
+    for measure in loads.OVERLOAD_MEASURES:
+        taken(measure, path)
+
+
+def test_streams_both_ways_at_once(path: DataPath) -> None:
+    if reason := links.lacks("iperf3"):
+        pytest.skip(reason)
+    taken(next(one for one in streams.MEASURES if one.key == "tcp-both-4"), path, 1)
+
+
+def test_the_kernels_room_for_flows_is_put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    setting = tmp_path / "max"  # type: ignore[operator]
+    setting.write_text("1000\n")
+    monkeypatch.setattr(loads, "CONNECTIONS", setting)
+    with pytest.raises(ZeroDivisionError), loads.room_for(Masquerade(), 600):
+        assert setting.read_text() == "1200"
+        raise ZeroDivisionError
+    assert setting.read_text() == "1000\n"
+
+
+def test_a_flow_keeps_its_size_and_its_port() -> None:
+    for flows, (sources, ports) in loads.FLOWS.items():
+        assert sources * ports == flows
+    assert loads.FLOWS[1_000_000][0] * loads.FLOWS[1_000_000][1] % 64 == 0
+    assert all(len(field.EGRESS) * 64_512 * (1 + flows // 500_000) > flows for flows in loads.FLOWS)
