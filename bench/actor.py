@@ -54,8 +54,8 @@ def blast(text: str) -> Report:
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sender.bind((load["interface"], 0))
     sender.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    templates = [template(load["mac"], sender.getsockname()[4], load["sink"], port, payload)
-                 for port in load["sink_ports"] for payload in load["payloads"]]
+    templates = [template(load["mac"], sender.getsockname()[4], load["sink"], load["sink_port"], payload)
+                 for payload in load["payloads"]]
     gap = int(load["burst"] * SECOND / load["rate"]) if load["rate"] else 0
     ready()
     sent = traffic.blast(sender.fileno(), templates, int(IPv4Address(load["source"])), load["sources"], load["ports"],

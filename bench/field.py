@@ -22,7 +22,7 @@ from gateway.testing.namespaces import Namespace, join
 POD, POD_ROUTER = "192.168.1.2", "192.168.1.1"
 POOL = "192.168.0.0/16"
 SERVER, UPLINK = "198.51.100.2", "198.51.100.1"
-EGRESS = [f"198.51.100.{host}" for host in range(10, 18)]
+EGRESS = [f"198.51.100.{host}" for host in range(10, 34)]  # ports for 1.5 million flows
 SERVICE, SERVICES = "203.0.113.0", 16  # addresses the server answers on
 SINK = "203.0.113.129"  # what comes for it is counted on the interface and thrown away
 SINK_MANY = "203.0.113.130"  # the same; the kernel's NAT uses all EGRESS addresses towards it

@@ -130,14 +130,13 @@ def tcp_back(path: DataPath, seconds: float) -> Figures:
 
 @dataclass(frozen=True)
 class Blast:
-    """UDP from sources x ports to each of `sink_ports`, in payloads of these sizes in turn; rate: packets a second,
-    0 for as many as possible. Where sink ports or payloads are more than one, the flows must be a multiple of 64."""
+    """UDP from sources x ports, in payloads of these sizes in turn; rate: packets a second, 0 for as many as possible.
+    Where there is more than one size and flows are a multiple of 64, a flow keeps its size."""
 
     sources: int = 1
     ports: int = 1
     seconds: float = 1
     sink: str = field.SINK
-    sink_ports: tuple[int, ...] = (field.SINK_PORT,)
     payloads: tuple[int, ...] = (SMALL,)
     once: bool = False
     rate: float = 0
@@ -152,7 +151,8 @@ class Blast:
 
     def by(self, path: DataPath) -> Actor:
         """A sender in the pod, made ready."""
-        text = {**asdict(self), "interface": "eth0", "mac": path.next_hop(), "source": path.pod}
+        text = {**asdict(self), "interface": "eth0", "mac": path.next_hop(), "source": path.pod,
+                "sink_port": field.SINK_PORT}
         return Actor(path.field.pod, cores.SENDER, "blast", json.dumps(text))
 
 

@@ -73,8 +73,6 @@ def test_the_kernels_room_for_flows_is_put_back(monkeypatch: pytest.MonkeyPatch,
     assert setting.read_text() == "1000\n"
 
 
-def test_a_flow_keeps_its_size_and_its_port() -> None:
+def test_there_are_ports_for_every_flow() -> None:
     for flows, (sources, ports) in loads.FLOWS.items():
-        assert sources * ports == flows
-    assert loads.FLOWS[1_000_000][0] * loads.FLOWS[1_000_000][1] % 64 == 0
-    assert all(len(field.EGRESS) * 64_512 * (1 + flows // 500_000) > flows for flows in loads.FLOWS)
+        assert sources * ports == flows < len(field.EGRESS) * 64_512
