@@ -12,6 +12,7 @@ from gateway.nat.ports cimport Ports
 from gateway.nat.records cimport Records
 from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
+from gateway.nat.target cimport Target
 from gateway.nat.tcp cimport Tracker
 from gateway.wire cimport bits, fault, kind, protocol, sides, tcp
 from gateway.wire.batch cimport Batch
@@ -30,6 +31,7 @@ cdef class Engine:
     cdef readonly Ports ports
     cdef readonly Decider decider
     cdef readonly Opener opener
+    cdef readonly Target target
     cdef readonly Sources sources
     cdef readonly Records records
     cdef readonly Tracker tracker
@@ -56,8 +58,10 @@ cdef class Engine:
     cpdef int64_t pass_on(self, int64_t index, int64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
                    transport_delta=uint64_t, ports=uint64_t)
-    cdef int64_t forward(self, int64_t index, int64_t direction, uint32_t now, bint oversize) except? -1 nogil
-    @cython.locals(verdict=int64_t)
+    cdef int64_t forward(self, int64_t index, int64_t side, int64_t direction, uint32_t now,
+                         bint oversize) except? -1 nogil
+    @cython.locals(is_tcp=bint, end=uint64_t)
+    cdef bint leads_nowhere(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     cdef int64_t knock(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     @cython.locals(change=uint64_t)
     cdef int renumber(self, int64_t base, int64_t other) except? -1 nogil

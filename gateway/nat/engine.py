@@ -23,6 +23,7 @@ from .ports import Ports
 from .records import Records
 from .sources import Sources
 from .table import FlowTable
+from .target import Target
 from .tcp import Tracker
 from .verdict import Verdict
 
@@ -51,8 +52,9 @@ class Engine:
         self.decider = Decider(self.packet, self.options)
         self.sources = Sources(self.table, keys[1], keys[2])
         self.records = Records(self.table, self.packet)
+        self.target = Target(self.table, self.packet, self.decider, self.options)
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
-                             self.records)
+                             self.records, self.target)
         self.tracker = Tracker(self.table, self.packet)
         self.identifiers = Identifiers(keys[3], keys[0], self.batch)
         self.flow = self.direction = self.mtu = self.key = 0
@@ -71,12 +73,12 @@ class Engine:
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """A flow may be opened and ended without a trace, and the next one gets the port that this one got."""
-        chosen, opening = self.ports.counter, self.opener.opening
+        chosen, opening, within = self.ports.counter, self.opener.opening, self.records.muted
         self.sources.rehearsing = self.records.muted = True
         try:
             yield
         finally:
-            self.sources.rehearsing = self.records.muted = False
+            self.sources.rehearsing = self.records.muted = within
             self.ports.counter, self.opener.opening = chosen, opening
 
     def end(self, base: int, reason: int, late: int) -> int:
@@ -165,9 +167,9 @@ class Engine:
                 self.mtu = self.options.mtu[self.opener.decider.leaves]
                 return self.opener.verdict
         self.flow = reference >> 1
-        return self.forward(index, reference & 1, now, oversize)
+        return self.forward(index, side, reference & 1, now, oversize)
 
-    def forward(self, index: int, direction: int, now: int, oversize: bool) -> int:
+    def forward(self, index: int, side: int, direction: int, now: int, oversize: bool) -> int:
         """A packet of the flow in row `flow`: does it fit, and out with it."""
         base, self.direction = self.flow, direction
         if self.packet.ttl <= 1:
@@ -178,8 +180,10 @@ class Engine:
         self.mtu = self.options.mtu[leaves]
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
+        if leaves == side and self.leads_nowhere(base, direction, now):
+            return self.pass_on(index, side, now, oversize)
         verdict = self.refresh(base, direction, now)
-        if verdict == Verdict.ACCEPT and self.r8[base * row.BYTES + row.FLAGS] & row.KNOCKING:
+        if leaves == side and verdict == Verdict.ACCEPT:
             verdict = self.knock(base, direction, now)
         if verdict != Verdict.ACCEPT:
             return verdict
@@ -200,6 +204,23 @@ class Engine:
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
 
+    def leads_nowhere(self, base: int, direction: int, now: int) -> bool:
+        """Whether a hairpin's target has lost the mapping that the flow goes through: then the flow has ended.
+
+        Otherwise what the one says would keep alive a way to the other through a port that is a third one's by
+        now. What the target says keeps its mapping (RFC 4787 REQ-6). TCP goes on as long as the connection does.
+        """
+        is_tcp = self.packet.protocol == protocol.TCP
+        if not self.target.is_hairpin(base) or (is_tcp and (direction == sides.REPLY or not self.decider.is_syn())):
+            return False
+        if not self.target.find_again(base, now):
+            self.r32[base * row.QUADS + row.EXPIRES] = now
+            return True
+        if direction == sides.REPLY and not self.records.muted:
+            end = (now + self.options.lifetime[self.packet.protocol]) & bits.M32
+            self.r32[self.target.head * row.QUADS + row.EXPIRES] = end
+        return False
+
     def knock(self, base: int, direction: int, now: int) -> int:
         """The verdict on a hairpin's packet while the filter of the host that it is for refuses it.
 
@@ -207,15 +228,12 @@ class Engine:
         as if each had a NAT of its own: what the first one sends is dropped, and is what its own filter is opened
         by, which is all that it does. Both their flows are one row: what the other sends is found as its reply.
         """
-        verdict: int = Verdict.ACCEPT
-        if direction == sides.ORIGINAL:
-            verdict = self.opener.find_mapping(now)
-            if not self.opener.is_target(base):  # who had that mapping is gone: the next packet begins a new flow
-                self.r32[base * row.QUADS + row.EXPIRES] = now
-                return Verdict.DROP_FILTERED
-        if verdict == Verdict.ACCEPT:
-            self.r8[base * row.BYTES + row.FLAGS] &= ~row.KNOCKING
-        return verdict
+        if not self.r8[base * row.BYTES + row.FLAGS] & row.KNOCKING:
+            return Verdict.ACCEPT
+        if direction == sides.ORIGINAL and not self.target.is_admitted(base, now):
+            return self.target.refusal()
+        self.r8[base * row.BYTES + row.FLAGS] &= ~row.KNOCKING
+        return Verdict.ACCEPT
 
     def renumber(self, base: int, other: int) -> None:
         """The packet may be fragmented, or is: to many sources behind one address, identifiers are given anew."""

@@ -65,8 +65,10 @@ class Errors:
             return 0
         ports = (quote.ports & bits.M16) << 16 | quote.ports >> 16
         label = side << row.LABEL_SIDE | quote.protocol << row.LABEL_PROTOCOL | ports
-        return self.engine.table.find(quote.destination_high, quote.destination_low, quote.source_high,
-                                      quote.source_low, label, now)
+        found = self.engine.table.find(quote.destination_high, quote.destination_low, quote.source_high,
+                                       quote.source_low, label, now)
+        knocking = self.engine.table.r8[(found >> 1) * row.BYTES + row.FLAGS] & row.KNOCKING
+        return 0 if knocking else found  # nothing has passed yet that an error could be about
 
     def in_window(self, base: int, direction: int) -> bool:
         """The quoted sequence number must have been sent, and not long ago (RFC 5927 section 4.1)."""

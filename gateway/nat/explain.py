@@ -95,9 +95,15 @@ class Explanation:
         """Send the packet on its way through flow `base`, which is put back to what it was before."""
         engine = self.engine
         words = engine.table.r64[base * row.WORDS : (base + 1) * row.WORDS]
-        before = bytes(words)
-        verdict = Verdict(engine.pass_on(0, self.side, tick, engine.packet.fragment != 0))
+        before, flags = bytes(words), base * row.BYTES + row.FLAGS
+        with engine.rehearsal():
+            verdict = Verdict(engine.pass_on(0, self.side, tick, engine.packet.fragment != 0))
+            if verdict is Verdict.ACCEPT and engine.flow != base:  # a hairpin that leads nowhere ends, another begins
+                self.show(engine.flow, 0)
+                engine.end(engine.flow, record.ENDED, 0)
+        head = engine.table.r8[flags] & row.MAPPING_HEAD  # its entries in the index may have become this row's
         words[:] = memoryview(before).cast("Q")
+        engine.table.r8[flags] = engine.table.r8[flags] & ~row.MAPPING_HEAD & 0xFF | head
         if verdict is Verdict.SLOW:  # larger than the other side's MTU
             return Verdict.ACCEPT if self.may_be_cut() else Verdict.REJECT_TOO_BIG
         return verdict

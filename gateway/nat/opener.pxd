@@ -9,6 +9,7 @@ from gateway.nat.ports cimport Ports
 from gateway.nat.records cimport Records
 from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
+from gateway.nat.target cimport Target
 from gateway.wire cimport bits, protocol, sides
 from gateway.wire.packet cimport Packet
 
@@ -35,28 +36,20 @@ cdef class Opener:
     cdef public uint64_t opening
     cdef readonly uint64_t touched
     cdef uint32_t[::1] index
-    cdef readonly int64_t verdict, row, target
+    cdef Target target
+    cdef readonly int64_t verdict, row
     cdef bint knocking
 
     @cython.locals(limit=int64_t)
     cpdef int64_t open(self, int64_t side, uint64_t key, uint32_t now, bint oversize) except? -1 nogil
-    @cython.locals(verdict=int64_t, filtered=bint, fits=bint)
+    @cython.locals(verdict=int64_t, fits=bint)
     cdef int64_t judge(self, int64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(untold=int64_t)
     cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil
+    cdef bint has_room_for_guests(self) except? -1 nogil
     cdef int64_t refuse_row(self, int64_t side) except? -1 nogil
-    @cython.locals(scope=int64_t, label=uint64_t)
-    cpdef int64_t find_mapping(self, uint32_t now) except? -1 nogil
-    @cython.locals(scope=int64_t, member=int64_t, remote=int64_t, _=int64_t)
-    cdef bint admitted(self, uint32_t now) except? -1 nogil
-    @cython.locals(at=int64_t, target=int64_t, internal=int64_t, label=uint64_t)
-    cdef bint is_target(self, int64_t base) except? -1 nogil
-    @cython.locals(label=uint64_t)
-    cdef bint from_outside(self, int64_t member) except? -1 nogil
     @cython.locals(at=int64_t, port=uint64_t, number=uint64_t)
     cdef int fill(self, int64_t side) except? -1 nogil
-    @cython.locals(target=int64_t, internal=int64_t, label=uint64_t)
-    cdef uint64_t fill_target(self, int64_t at) except? 65536 nogil
     @cython.locals(scope=int64_t)
     cdef int64_t choose_external(self, uint32_t now) except? -1 nogil
     cdef int join(self, int64_t scope) except? -1 nogil

@@ -11,6 +11,7 @@ from .ports import Ports
 from .records import Records
 from .sources import Sources
 from .table import FlowTable
+from .target import Target
 from .verdict import Verdict
 
 
@@ -39,9 +40,9 @@ class Opener:
     """
 
     def __init__(self, table: FlowTable, ports: Ports, packet: Packet, decider: Decider, options: Options,
-                 sources: Sources, records: Records) -> None:
+                 sources: Sources, records: Records, target: Target) -> None:
         self.table, self.ports, self.packet, self.decider, self.options = table, ports, packet, decider, options
-        self.sources, self.records = sources, records
+        self.sources, self.records, self.target = sources, records, target
         self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
         self.index = table.index
         self.egress = self.reply = self.own = self.touched = self.opening = 0
@@ -59,7 +60,7 @@ class Opener:
             if limit != 0:
                 self.verdict = self.refuse_source(limit)
                 return 0
-        self.row = self.table.reserve()
+        self.row = self.table.reserve() if side == sides.INSIDE or self.has_room_for_guests() else 0
         if self.row == 0:
             self.verdict = self.refuse_row(side)
             return 0
@@ -94,9 +95,9 @@ class Opener:
         if verdict != Verdict.ACCEPT:
             return verdict
         if self.decider.through_mapping:
-            verdict = self.find_mapping(now)
-            filtered = verdict == Verdict.DROP_FILTERED or verdict == Verdict.DROP_UNSOLICITED_SYN
-            self.knocking = filtered and self.target != 0 and side == sides.INSIDE
+            verdict = self.target.find(now)
+            # A hairpin is admitted or not once it is known what its sender is called outside.
+            self.knocking = self.target.head != 0 and side == sides.INSIDE
             if verdict != Verdict.ACCEPT and not self.knocking:
                 return verdict
         if self.packet.ttl <= 1:
@@ -111,58 +112,14 @@ class Opener:
             self.records.quota(limit, self.decider.pool, untold - 1)
         return Verdict.REJECT_SOURCE_LIMIT if self.options.reject_exhausted else Verdict.DROP_SOURCE_LIMIT
 
+    def has_room_for_guests(self) -> bool:
+        """Strangers, whom an open filter lets open flows, cannot take the last quarter of the table."""
+        return self.table.guests < self.table.capacity - (self.table.capacity >> 2)
+
     def refuse_row(self, side: int) -> int:
         if side == sides.INSIDE:
             self.records.exhausted(record.FLOWS, self.decider.pool, 0, 0, 0)
         return Verdict.REJECT_TABLE_FULL if self.options.reject_exhausted else Verdict.DROP_TABLE_FULL
-
-    # -- an existing mapping that the packet came for: from outside, or a hairpin
-
-    def find_mapping(self, now: int) -> int:
-        """Set `target` to the head of the mapping that owns the packet's destination."""
-        scope = self.options.mapping[self.packet.protocol]
-        label = self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports & bits.M16
-        self.target = self.table.promote(self.table.find_mapping(
-            bounds.EXTERNAL, self.packet.destination_high, self.packet.destination_low,
-            self.packet.source_high if scope else 0, self.packet.source_low if scope else 0, label), now)
-        if self.target == 0:
-            return self.decider.unsolicited()
-        if self.admitted(now):
-            return Verdict.ACCEPT
-        # A SYN is told what one to an unused port is told: the difference would say which ports are in use.
-        return Verdict.DROP_UNSOLICITED_SYN if self.decider.is_syn() else Verdict.DROP_FILTERED
-
-    def admitted(self, now: int) -> bool:
-        """Whether the mapping's filter lets this remote in (RFC 4787 section 5). Exact remotes have a flow already."""
-        scope = self.options.filtering[self.packet.protocol]
-        if scope != 1:
-            return scope == 0
-        member = self.target
-        for _ in range(bounds.RING_LIMIT):
-            remote = member * row.WORDS + (row.ORIGINAL_SOURCE if self.from_outside(member) else row.REPLY_SOURCE)
-            if (self.r64[remote] == self.packet.source_high and self.r64[remote + 1] == self.packet.source_low
-                    and not self.table.expired(member, now)):
-                return True
-            member = self.r32[member * row.QUADS + row.NEXT]
-            if member == self.target:
-                return False
-        return False
-
-    def is_target(self, base: int) -> bool:
-        """Whether the mapping that was just found is of the host that row `base` leads to."""
-        at, target = base * row.WORDS, self.target * row.WORDS
-        if self.target == 0:
-            return False
-        internal, label = target + row.ORIGINAL_SOURCE, self.r64[target + row.ORIGINAL_LABEL]
-        if self.from_outside(self.target):
-            internal, label = target + row.REPLY_SOURCE, self.r64[target + row.REPLY_LABEL]
-        return (self.r64[at + row.REPLY_SOURCE] == self.r64[internal]
-                and self.r64[at + row.REPLY_SOURCE + 1] == self.r64[internal + 1]
-                and (self.r64[at + row.REPLY_LABEL] ^ label) >> row.LABEL_SOURCE_PORT & bits.M16 == 0)
-
-    def from_outside(self, member: int) -> bool:
-        label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL]
-        return (label >> row.LABEL_SIDE & 1) == sides.OUTSIDE
 
     # -- the row
 
@@ -179,7 +136,7 @@ class Opener:
         self.r64[at + row.REPLY_DESTINATION + 1] = self.packet.source_low
         port = self.packet.ports & bits.M16
         if self.decider.through_mapping:
-            port = self.fill_target(at)
+            port = self.target.fill(at)
         number = self.packet.protocol << row.LABEL_PROTOCOL
         self.r64[at + row.ORIGINAL_LABEL] = side << row.LABEL_SIDE | number | self.packet.ports
         self.r64[at + row.REPLY_LABEL] = (self.decider.leaves << row.LABEL_SIDE | number
@@ -188,18 +145,9 @@ class Opener:
         self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
         self.opening = (self.opening + 1) & bits.M16
         self.r16[self.row * row.HALVES + row.OPENING] = self.opening
+        self.table.guests += side == sides.OUTSIDE
         if self.knocking:
             self.r8[self.row * row.BYTES + row.FLAGS] |= row.KNOCKING
-
-    def fill_target(self, at: int) -> int:
-        """The internal endpoint behind the mapping that the packet came for: the reply's source; returns its port."""
-        target = self.target * row.WORDS
-        internal, label = target + row.ORIGINAL_SOURCE, self.r64[target + row.ORIGINAL_LABEL]
-        if self.from_outside(self.target):
-            internal, label = target + row.REPLY_SOURCE, self.r64[target + row.REPLY_LABEL]
-        self.r64[at + row.REPLY_SOURCE] = self.r64[internal]
-        self.r64[at + row.REPLY_SOURCE + 1] = self.r64[internal + 1]
-        return label >> row.LABEL_SOURCE_PORT & bits.M16
 
     def choose_external(self, now: int) -> int:
         """Where the flow is translated to: the mapping its endpoint has, or a new external address and port."""
@@ -232,7 +180,7 @@ class Opener:
             return False
         first = head * row.WORDS
         external, label = first + row.REPLY_DESTINATION, self.r64[first + row.REPLY_LABEL]
-        if self.from_outside(head):
+        if not self.table.from_inside(head):
             external, label = first + row.ORIGINAL_DESTINATION, self.r64[first + row.ORIGINAL_LABEL]
         self.r64[at + row.REPLY_DESTINATION] = self.r64[external]
         self.r64[at + row.REPLY_DESTINATION + 1] = self.r64[external + 1]
@@ -308,8 +256,8 @@ class Opener:
         number = self.packet.protocol
         if number == protocol.TCP:
             return (now + self.options.tcp_lifetime[0]) & bits.M32
-        if self.decider.through_mapping and self.from_outside(self.row):
-            return self.r32[self.target * row.QUADS + row.EXPIRES]
+        if self.decider.through_mapping and not self.table.from_inside(self.row):
+            return self.r32[self.target.head * row.QUADS + row.EXPIRES]
         return (now + self.options.lifetime[number]) & bits.M32
 
     def write_deltas(self) -> None:

@@ -10,6 +10,7 @@ from gateway.wire cimport bits, sides
 @cython.final
 cdef class FlowTable:
     cdef readonly int64_t capacity, live, high_water
+    cdef public int64_t guests
     cdef readonly Crowds crowds
     cdef readonly uint8_t[::1] r8
     cdef readonly uint16_t[::1] r16

@@ -23,15 +23,14 @@ class FlowTable:
     """Up to `capacity` rows. Memory is reserved at once and touched only when used.
 
     r8, r16, r32, r64: the rows (`nat.row`) by 1, 2, 4 and 8 bytes. Time is in ticks, modulo 2**32. high_water: rows
-    above it were never used. crowds: told of every port that a row gives up.
+    above it were never used. guests: those opened from outside. crowds: told of every port that a row gives up.
     """
 
     def __init__(self, capacity: int, key0: int, key1: int) -> None:
         if not 1 <= capacity <= bounds.ROW_LIMIT:
             raise ValueError(f"a flow table holds 1 to {bounds.ROW_LIMIT} flows, not {capacity}")
-        self.capacity = capacity
-        self.key0, self.key1 = key0, key1
-        self.live = self.high_water = self.free = self.cursor = 0
+        self.capacity, self.key0, self.key1 = capacity, key0, key1
+        self.live = self.guests = self.high_water = self.free = self.cursor = 0
         self.slots = bounds.SLOTS_PER_ROW * capacity
         rows = reserve((capacity + 1) * row.BYTES)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
@@ -186,6 +185,7 @@ class FlowTable:
             return 0
         if self.crowds.count:
             self.crowds.give_up(member, self.endpoint(member, bounds.EXTERNAL), self.remote(member))
+        self.guests -= not self.from_inside(member)
         self.remove(member, sides.ORIGINAL)
         self.remove(member, sides.REPLY)
         self.part(member)

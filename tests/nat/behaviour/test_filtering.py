@@ -9,6 +9,7 @@ from tests.nat.behaviour.talk import ACK, OPEN_TCP, OPEN_UDP, PSH, SYN, Make, as
 from tests.seen import quoted, seen
 from tests.worlds import A4, A6, B4, B6, E4, E6, S4, T4, T6, back, out, refused
 
+C4 = "192.168.1.4"
 SCOPES = {"EndpointIndependent": 3, "AddressDependent": 2, "AddressAndPortDependent": 1}
 
 
@@ -51,6 +52,24 @@ def test_refused_packets_open_nothing_and_refresh_nothing(make: Make) -> None:
     assert len(sim.flows()) == 1
     sim.advance(15)
     assert sim.flows() == []
+
+
+def test_strangers_leave_room_for_those_inside(make: Make) -> None:
+    """Where anybody may send to a mapping, each stranger is a flow: three quarters of the table are theirs at most."""
+    sim = make(**OPEN_UDP, limits={"flows": 64})
+    out(sim, asked())
+    for number in range(100):
+        sim.inject("outside", build.udp_datagram(f"203.0.113.{100 + number}", 53, E4, 40000))
+    assert len(sim.drain("inside")) == 48 and sim.counters()["reject_table_full"] == 52
+    assert {seen(one).icmp for one in sim.drain("outside")} == {(3, 1)}
+    for port in range(15):
+        out(sim, build.udp_datagram(B4, 6000 + port, S4, 53))
+    assert refused(sim, build.udp_datagram(B4, 7000, S4, 53)) == "reject_table_full"
+    sim.advance(301)
+    assert sim.flows() == [] != sim.drain("inside")
+    out(sim, asked())
+    for number in range(48):
+        assert back(sim, build.udp_datagram(T4, 1 + number, E4, 40000))
 
 
 def test_an_open_mapping_is_kept_by_those_inside_only(make: Make) -> None:
@@ -110,6 +129,27 @@ def test_a_pod_reaches_its_own_external_endpoint(make: Make) -> None:
     assert seen(crossed(sim, build.udp_datagram(A4, 40000, E4, 5000)))[2:6] == (E4, 40000, A4, 5000)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_pod_s_call_to_itself_passes_its_own_filter(make: Make, scope: str) -> None:
+    """From the very socket that it is for: by sending it the pod has opened its filter (RFC 4787 section 5)."""
+    sim = make(nat={"filtering": {"udp": scope}})
+    out(sim, build.udp_datagram(A4, 5000, S4, 53))
+    for _ in range(2):
+        assert seen(crossed(sim, build.udp_datagram(A4, 5000, E4, 5000)))[2:6] == (E4, 5000, A4, 5000)
+    assert len(sim.flows()) == 2
+
+
+def test_a_filter_sees_a_hairpin_as_the_world_does(make: Make) -> None:
+    """RFC 4787 REQ-9: B has sent to the external address; A has that address, so A may send to B."""
+    sim = make(nat={"filtering": {"udp": "AddressDependent"}})
+    for host in (A4, B4, C4):
+        out(sim, build.udp_datagram(host, 5000 if host == B4 else 6000, S4, 53))
+    assert refused(sim, build.udp_datagram(A4, 6000, E4, 5000)) == "drop_filtered"
+    third = next(flow.external for flow in sim.flows() if flow.original[0] == C4)
+    assert refused(sim, build.udp_datagram(B4, 5000, E4, int(third.split(":")[1]))) == "drop_filtered"
+    assert seen(crossed(sim, build.udp_datagram(A4, 6000, E4, 5000)))[2:6] == (E4, 6000, B4, 5000)
+
+
 def test_hairpin_to_nobody_s_port_is_refused(make: Make) -> None:
     sim = make(**OPEN_UDP)
     assert refused(sim, build.udp_datagram(A4, 40000, E4, 5000)) == "drop_unsolicited"
@@ -125,6 +165,44 @@ def test_an_icmp_error_in_a_hairpinned_flow(make: Make) -> None:
     told = crossed(sim, build.icmp_message(B4, E4, 3, 3, bytes(4) + arrived))
     assert seen(told)[2:5] == (E4, 0, A4) and seen(told).icmp == (3, 3)
     assert quoted(told)[12:24] == question[12:24] and quoted(told)[26:] == question[26:]
+
+
+def test_no_error_passes_where_nothing_has_passed(make: Make) -> None:
+    """B's filter has refused what A sent: neither can be told about packets that never came."""
+    sim = make()
+    out(sim, build.udp_datagram(B4, 5000, S4, 53))
+    assert refused(sim, build.udp_datagram(A4, 40000, E4, 5000)) == "drop_filtered"
+    for host, quote in ((A4, build.udp_datagram(E4, 5000, A4, 40000)), (B4, build.udp_datagram(E4, 40000, B4, 5000))):
+        assert refused(sim, build.icmp_message(host, E4, 3, 3, bytes(4) + quote)) == "drop_error_unmatched"
+        assert sim.drain("inside") == []
+
+
+def test_a_hairpin_ends_with_the_mapping_it_goes_through(make: Make) -> None:
+    """However often A sends: B is silent, B's mapping ends, and then the port is C's for A as for everybody."""
+    sim = make(**OPEN_UDP)
+    out(sim, build.udp_datagram(B4, 5000, S4, 53))
+    call = build.udp_datagram(A4, 40000, E4, 5000)
+    for _ in range(3):
+        assert seen(crossed(sim, call)).destination == B4
+        sim.advance(99)
+    sim.advance(10)
+    assert refused(sim, call) == "drop_unsolicited"
+    assert seen(out(sim, build.udp_datagram(C4, 5000, S4, 53)))[2:4] == (E4, 5000)
+    assert seen(crossed(sim, call)).destination == C4
+    sim.advance(1)
+    told = [one["flow"] for one in sim.events() if one["internal"] == f"{A4}:40000"]
+    assert len(told) == 3 and len(set(told)) == 2, "the first one is closed"
+
+
+def test_answers_through_a_hairpin_keep_the_mapping(make: Make) -> None:
+    """RFC 4787 REQ-6: they are outbound packets of B's."""
+    sim = make(**OPEN_UDP)
+    out(sim, build.udp_datagram(B4, 5000, S4, 53))
+    for _ in range(5):
+        crossed(sim, build.udp_datagram(A4, 40000, E4, 5000))
+        crossed(sim, build.udp_datagram(B4, 5000, E4, 40000))
+        sim.advance(200)
+    assert seen(back(sim, build.udp_datagram(T4, 1, E4, 5000))).destination == B4
 
 
 def test_the_last_hop_of_a_hairpin_is_told_about(make: Make) -> None:
