@@ -204,10 +204,14 @@ def test_rose(make: Make) -> None:
     assert sim.counters()["hold_fragment"] == 0 and sim.drain("outside") == []
 
 
-def test_a_flood_from_outside_leaves_room_for_those_inside(make: Make) -> None:
+@pytest.mark.parametrize("datagrams", [300, 20])
+def test_a_flood_from_outside_leaves_room_for_those_inside(make: Make, datagrams: int) -> None:
+    """One fragment of each datagram, or many."""
     sim = make(limits={"fragmentsHeld": 64})
     for number in range(300):
-        sim.inject("outside", part(f"203.0.113.{number % 200}", E4, 17, 8, bytes(8), True, number))
+        place, one = divmod(number, datagrams)
+        sim.inject("outside", part(f"203.0.113.{one % 200}", E4, 17, 8 + 8 * place, bytes(8), True, one))
+    assert sim.counters()["hold_fragment"] == 48
     assert len(through(sim, "inside", fragment(asked(payload=bytes(1000)), 400, 7)[::-1])) == 3
 
 

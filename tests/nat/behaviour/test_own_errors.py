@@ -191,6 +191,14 @@ def test_a_hundred_errors_have_identifiers_that_nobody_can_count(make: Make) -> 
     assert len(set(identifiers)) > 90 and len(set(steps)) > 90
 
 
+def test_errors_are_never_cut_and_answers_may_be(make: Make) -> None:
+    """RFC 6864 section 4.1: an identifier without a meaning needs DF."""
+    sim = make(nat={"midstream": "Reset"})
+    for packet, flags in ((with_ttl(asked(), 1), 0x40), (sent(ACK, 1, 1), 0x40), (build.echo(A4, E4, 7), 0)):
+        sim.inject("inside", packet)
+        assert [one[6] for one in sim.drain("inside")] == [flags]
+
+
 def test_errors_are_limited_and_one_host_leaves_room_for_another(make: Make) -> None:
     sim = make(limits={"icmpErrorsPerSecond": 40})
     for port in range(200):
