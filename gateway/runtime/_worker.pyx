@@ -192,25 +192,23 @@ cdef class Rounds:
 
     cdef int translate(self, int side, int count) except -1 nogil:
         cdef int64_t now = clock()
-        cdef bint slow
         self.engine.records.now = now
-        slow = self.engine.run(side, now >> row.TICK_SHIFT & bits.M32) != 0
-        if slow:
+        if self.engine.run(side, now >> row.TICK_SHIFT & bits.M32):
             with gil:
                 self.finish(side, now)
+            return 0
         if self.inside.push(self.frames, count, sides.INSIDE) < 0:
             with gil:
                 self.pump.links[sides.INSIDE].write_batch(self.batch, sides.INSIDE)
         if self.outside.push(self.frames, count, sides.OUTSIDE) < 0:
             with gil:
                 self.pump.links[sides.OUTSIDE].write_batch(self.batch, sides.OUTSIDE)
-        if slow:
-            with gil:
-                self.pump.flush()
         return 0
 
     cdef finish(self, int side, int64_t now):
+        """All the rest of a batch that needs Python: waiting for the GIL once is enough."""
         cdef int index
         for index in range(self.batch.count):
             if is_unfinished(self.batch.verdict[index]):
                 self.pump.translator.finish(index, side, now)
+        self.pump.send(self.batch)

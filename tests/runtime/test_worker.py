@@ -4,10 +4,13 @@ A link here is a pair of sockets: the compiled loop reads and writes any descrip
 """
 
 import asyncio
+import ctypes
 import errno
 import gc
 import os
+import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -100,6 +103,23 @@ def test_packets_pass_while_the_loop_does_something_else(started):
     started(story)
 
 
+@pytest.mark.skipif(worker.Rounds is _worker_py.Rounds, reason="interpreted")
+def test_packets_pass_while_nobody_else_gets_the_gil(started):
+    """A call by PyDLL keeps the GIL: this poll would end without a frame if the worker needed Python."""
+    async def story(thread, inside, outside):
+        if isinstance(thread.rounds, _worker_py.Rounds):
+            return
+        inside.inject(ASKED)
+        assert outside.taken()
+        waited = struct.pack("ihh", outside.far.fileno(), select.POLLIN, 0)
+        frame, keeping = OFFLOAD + ASKED, ctypes.PyDLL(None)
+        for _ in range(20):
+            keeping.send(inside.far.fileno(), frame, len(frame), 0)
+            assert keeping.poll(waited, 1, 5000) == 1
+            assert outside.taken()
+    started(story)
+
+
 def test_nothing_passes_while_the_turn_is_held_and_everything_after(started):
     def story(thread, inside, outside):
         with thread.turn, thread.turn:
@@ -146,8 +166,8 @@ def test_what_needs_python_is_done_and_sent(started):
         inside.inject(DYING)
         error = inside.taken()
         assert (error[9], error[20], error[21]) == (1, 11, 0)  # ICMP, time exceeded in transit
-        counters = thread.translator.counters()
-        assert counters["reject_ttl_exceeded"] == 1 and thread.own_packets == 1
+        with thread.turn:
+            assert thread.translator.counters()["reject_ttl_exceeded"] == 1 and thread.own_packets == 1
     started(story)
 
 
@@ -170,7 +190,7 @@ def test_flows_whose_time_is_up_are_ended_without_the_loop(started):
         with thread.turn:
             thread.translator.use(rules(short))
         inside.inject(ASKED)
-        assert outside.taken() and thread.translator.live == 1
+        assert outside.taken() and thread.translator.counters()["accept"] == 1
         deadline = time.monotonic() + 5
         while thread.translator.live and time.monotonic() < deadline:
             time.sleep(0.01)
