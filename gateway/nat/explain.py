@@ -98,7 +98,7 @@ class Explanation:
         before, flags = bytes(words), base * row.BYTES + row.FLAGS
         with engine.rehearsal():
             verdict = Verdict(engine.pass_on(0, self.side, tick, engine.packet.fragment != 0))
-            if verdict is Verdict.ACCEPT and engine.flow != base:  # a hairpin that leads nowhere ends, another begins
+            if engine.flow != base:  # a hairpin that leads nowhere has ended, and another begun
                 self.show(engine.flow, 0)
                 engine.end(engine.flow, record.ENDED, 0)
         head = engine.table.r8[flags] & row.MAPPING_HEAD  # its entries in the index may have become this row's

@@ -168,6 +168,28 @@ def test_explaining_a_knock_knocks_not(pure):
 
 
 @SPEEDS
+@pytest.mark.parametrize("filtering", ["EndpointIndependent", "AddressAndPortDependent"])
+def test_explaining_a_hairpin_whose_target_is_gone_begins_no_other(pure, filtering):
+    """Its mapping is another host's by now."""
+    sim = Simulator(world(nat={"filtering": {"udp": filtering}}), pure=pure)
+    _, theirs = introduced(sim, 4)
+    call = build.udp_datagram(A4, 5000, *theirs)
+    for _ in range(3):
+        sim.inject("inside", call)
+        sim.advance(99)
+    sim.advance(10)
+    sim.drain("inside")
+    assert seen(out(sim, build.udp_datagram("192.168.1.9", theirs[1], S4, 3478)))[2:4] == theirs
+    flows, _, before = sim.flows(), sim.events(), sim.counters()
+    told = sim.explain(call)
+    sim.advance(1)
+    assert [one.id for one in sim.flows()] == [one.id for one in flows] and sim.events() == []
+    sim.inject("inside", call)
+    assert sim.counters()[told["verdict"]] == before[told["verdict"]] + 1
+    assert told["verdict"] == ("accept" if filtering == "EndpointIndependent" else "drop_filtered")
+
+
+@SPEEDS
 def test_from_outside_nobody_knocks(pure):
     sim = Simulator([*world(), OUTSIDERS], pure=pure)
     port = seen(out(sim, build.udp_datagram(A4, 5000, S4, 53))).source_port
