@@ -23,7 +23,7 @@ cdef class Decider:
     cdef int64_t judge_scope(self, int64_t side) except? -1 nogil
     @cython.locals(source=int64_t, destination=int64_t)
     cdef int64_t judge_inside(self) except? -1 nogil
-    @cython.locals(own=int64_t)
+    @cython.locals(own=int64_t, queried=bint)
     cdef int64_t judge_hairpin(self, int64_t destination) except? -1 nogil
     @cython.locals(source=int64_t, destination=int64_t)
     cdef int64_t judge_outside(self) except? -1 nogil

@@ -81,7 +81,8 @@ class Decider:
         """From inside to an external address (RFC 4787 REQ-9)."""
         if self.is_echo_request():
             return self.judge_own(destination)
-        if not self.options.hairpinning or self.options.mapping[self.packet.protocol] > 1:
+        queried = self.packet.protocol == protocol.ICMP  # its identifier is both hosts' (RFC 5508 REQ-7 asks no NAPT)
+        if queried or not self.options.hairpinning or self.options.mapping[self.packet.protocol] > 1:
             own = destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE | decision.SHARED)
             return self.judge_own(destination) if own else Verdict.DROP_UNSOLICITED
         self.translated = True

@@ -161,6 +161,9 @@ class Engine:
                                  self.packet.destination_high, self.packet.destination_low, label)
         reference = self.table.find_keyed(key, self.packet.source_high, self.packet.source_low,
                                           self.packet.destination_high, self.packet.destination_low, label, now)
+        self.flow = reference >> 1
+        if reference != 0 and self.turns_back(reference, side) and self.leads_nowhere(reference, now):
+            reference = 0
         if reference == 0:
             reference = self.opener.open(side, key, now, oversize)
             if reference == 0:
@@ -180,8 +183,6 @@ class Engine:
         self.mtu = self.options.mtu[leaves]
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
-        if leaves == side and self.leads_nowhere(base, direction, now):
-            return self.pass_on(index, side, now, oversize)
         verdict = self.refresh(base, direction, now)
         if leaves == side and verdict == Verdict.ACCEPT:
             verdict = self.knock(base, direction, now)
@@ -204,13 +205,18 @@ class Engine:
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
 
-    def leads_nowhere(self, base: int, direction: int, now: int) -> bool:
+    def turns_back(self, reference: int, side: int) -> bool:
+        """Whether what arrives on `side` in this flow and direction leaves on it too."""
+        label = self.r64[(reference >> 1) * row.WORDS + row.REPLY_LABEL - (reference & 1)]
+        return (label >> row.LABEL_SIDE & 1) == side
+
+    def leads_nowhere(self, reference: int, now: int) -> bool:
         """Whether a hairpin's target has lost the mapping that the flow goes through: then the flow has ended.
 
         Otherwise what the one says would keep alive a way to the other through a port that is a third one's by
         now. What the target says keeps its mapping (RFC 4787 REQ-6). TCP goes on as long as the connection does.
         """
-        is_tcp = self.packet.protocol == protocol.TCP
+        base, direction, is_tcp = reference >> 1, reference & 1, self.packet.protocol == protocol.TCP
         if not self.target.is_hairpin(base) or (is_tcp and (direction == sides.REPLY or not self.decider.is_syn())):
             return False
         if not self.target.find_again(base, now):

@@ -6,7 +6,7 @@ from gateway.testing import Simulator
 from gateway.wire import build, icmp, tcp
 from tests.nat.gate import SPEEDS as INTERPRETED
 from tests.seen import quoted, seen
-from tests.worlds import A4, E4, S4, out, refused, world
+from tests.worlds import A4, B4, E4, S4, out, refused, world
 
 SPEEDS = pytest.mark.parametrize("pure", INTERPRETED, ids=["compiled", "interpreted"])
 INSIDE = {"driver": "memory", "addresses": ["10.99.0.1/24"]}
@@ -32,6 +32,11 @@ def test_a_timestamp_request_is_no_echo_request(pure):
     asked = build.icmp_message(S4, E4, icmp.TIMESTAMP_REQUEST, 0, bytes(16))
     assert refused(sim, asked, "outside") == "drop_unsolicited"
     assert sim.drain("outside") == []
+    first, second = (build.icmp_message(host, to, icmp.TIMESTAMP_REQUEST, 0, b"\0\7" + bytes(14))
+                     for host, to in ((B4, S4), (A4, E4)))
+    out(sim, first)
+    assert refused(sim, second) == "drop_unsolicited", "not B's, though it has that identifier"
+    assert len(sim.flows()) == 1
 
 
 @SPEEDS
