@@ -82,6 +82,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; what was measured until then:", file=sys.stderr)
         results.note("interrupted before the end")
+    results.machine["load after"] = machine.load()
     if str(arguments.json) != "-":
         report.show(results)
     if arguments.json is not None:

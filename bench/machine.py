@@ -20,8 +20,13 @@ def describe() -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "cython": importlib.metadata.version("cython"),
         "commit": commit(),
-        "load before": f"{os.getloadavg()[0]:.2f}",
+        "load before": load(),
     }
+
+
+def load() -> str:
+    """Of the last minute, whoever made it."""
+    return f"{os.getloadavg()[0]:.2f}"
 
 
 def processor() -> str:

@@ -26,7 +26,7 @@ def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
         yield up
 
 
-def taken(measure: Measure, path: DataPath, seconds: float = 0.2) -> dict[str, float]:
+def taken(measure: Measure, path: DataPath, seconds: float = 0.4) -> dict[str, float]:
     """The figures, all of those that the measure announces."""
     figures = measure.take(path, seconds)
     assert set(figures) == set(measure.figures)
