@@ -19,5 +19,5 @@ def pin(cores: set[int]) -> Callable[[], None]:
 
 
 def spent(process: int) -> int:
-    """Nanoseconds that a process's first thread has run, interrupts in its time included."""
-    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0])
+    """Nanoseconds that a process's threads have run, interrupts in their time included."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{process}/task").glob("*/schedstat"))

@@ -29,6 +29,7 @@ spec:
   outside: {driver: %s, interface: uplink, mtu: 1500}
   addresses: [%s]
   limits: {flows: 1048576}
+  workers: %d
 ---
 apiVersion: projectcalico.org/v3
 kind: IPPool
@@ -146,7 +147,8 @@ class UserSpace(DataPath):
     """A process on a core of its own, inside TUN unless `inside` says otherwise, outside AF_PACKET."""
 
     module: str
-    inside, outside = ("tun", "gw-inside"), "packet"
+    inside, outside, workers = ("tun", "gw-inside"), "packet", 0
+    cores = cores.GATEWAY
     process: subprocess.Popen[Any] | None = None
 
     def __init__(self) -> None:
@@ -156,8 +158,9 @@ class UserSpace(DataPath):
             Path(self.folder.name) / name for name in ("log", "gateway.yaml", "control.sock"))
 
     def arguments(self) -> list[str]:
-        links = *self.inside, self.outside
-        self.resources.write_text(RESOURCES % (self.field.gateway.name, *links, ", ".join(field.EGRESS), field.POOL))
+        links, addresses = (*self.inside, self.outside), ", ".join(field.EGRESS)
+        self.resources.write_text(
+            RESOURCES % (self.field.gateway.name, *links, addresses, self.workers, field.POOL))
         return ["-f", str(self.resources), "--socket", str(self.control)]
 
     def command(self) -> list[str]:
@@ -168,7 +171,7 @@ class UserSpace(DataPath):
             self.process = self.field.gateway.popen(
                 self.command(), cwd=ROOT, stdout=log, stderr=log,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": self.folder.name},
-                preexec_fn=cores.pin(cores.GATEWAY))
+                preexec_fn=cores.pin(self.cores))
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -231,3 +234,9 @@ class XdpGateway(Gateway):
 
 class XdpNull(Null):
     name, key, inside, outside = "null, AF_XDP both sides", "xdp-null", ("xdp", "pods"), "xdp"
+
+
+class ThreadGateway(PacketGateway):
+    """A thread without the interpreter's lock moves the packets; the loop may run elsewhere meanwhile."""
+
+    name, key, workers, cores = "packet, in a thread", "thread", 1, cores.ANY
