@@ -17,7 +17,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,18 @@ def ready() -> None:
     sys.stdin.readline()
 
 
-def template(mac: str, source_mac: bytes, destination: str, port: int, payload: int) -> traffic.Template:
-    """A UDP frame whose source, source port and checksums are zero, and its two sums of 16-bit words."""
-    to = IPv4Address(destination).packed
-    udp = struct.pack("!HHHH", 0, port, 8 + payload, 0) + bytes(payload)
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0, bytes(4), to)
-    pseudo = struct.pack("!4s4sBBH", bytes(4), to, 0, 17, len(udp))
-    frame = bytes.fromhex(mac.replace(":", "")) + source_mac + b"\x08\x00" + header + udp
-    return frame, words(header), words(pseudo + udp)
+def template(mac: str, source_mac: bytes, source: str, destination: str, port: int, payload: int) -> traffic.Template:
+    """A UDP frame and its two sums of 16-bit words; zero are the source (of IPv6 its last four bytes), the source port
+    and the checksums."""
+    ethernet, to = bytes.fromhex(mac.replace(":", "")) + source_mac, ip_address(destination).packed
+    length = 8 + payload
+    udp = struct.pack("!HHHH", 0, port, length, 0) + bytes(payload)
+    if len(to) == 4:
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0x4000, 64, 17, 0, bytes(4), to)
+        return ethernet + b"\x08\x00" + header + udp, words(header), words(to) + 17 + length + words(udp)
+    network = ip_address(source).packed[:12] + bytes(4)
+    header = struct.pack("!IHBB16s16s", 6 << 28, length, 17, 64, network, to)
+    return ethernet + b"\x86\xdd" + header + udp, 0, words(network) + words(to) + 17 + length + words(udp)
 
 
 def words(data: bytes) -> int:
@@ -54,12 +58,12 @@ def blast(text: str) -> Report:
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sender.bind((load["interface"], 0))
     sender.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    templates = [template(load["mac"], sender.getsockname()[4], load["sink"], load["sink_port"], payload)
-                 for payload in load["payloads"]]
+    ends = load["mac"], sender.getsockname()[4], load["source"], load["sink"], load["sink_port"]
+    templates = [template(*ends, payload) for payload in load["payloads"]]
     gap = int(load["burst"] * SECOND / load["rate"]) if load["rate"] else 0
     ready()
-    sent = traffic.blast(sender.fileno(), templates, int(IPv4Address(load["source"])), load["sources"], load["ports"],
-                         int(load["seconds"] * SECOND), load["once"], load["burst"], gap)
+    sent = traffic.blast(sender.fileno(), templates, int(ip_address(load["source"])) & 0xFFFF_FFFF, load["sources"],
+                         load["ports"], int(load["seconds"] * SECOND), load["once"], load["burst"], gap)
     return {"sent": sent}
 
 

@@ -15,7 +15,7 @@ from bench.results import Results
 from gateway.testing.namespaces import missing
 
 PACKAGES = {"iperf3": "iperf3", "nft": "nftables", "ping": "iputils-ping", "slirp4netns": "slirp4netns",
-            "pasta": "passt"}
+            "pasta": "passt", "tayga": "tayga"}
 
 
 def have(tool: str) -> bool:

@@ -152,7 +152,7 @@ class Blast:
     def by(self, path: DataPath) -> Actor:
         """A sender in the pod, made ready."""
         text = {**asdict(self), "interface": "eth0", "mac": path.next_hop(), "source": path.pod,
-                "sink_port": field.SINK_PORT}
+                "sink": path.reach(self.sink), "sink_port": field.SINK_PORT}
         return Actor(path.field.pod, cores.SENDER, "blast", json.dumps(text))
 
 

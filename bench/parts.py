@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench import latency, loads, measures, streams
 from bench.measures import Measure
+from bench.nat64 import Tayga
 from bench.paths import (
     DataPath,
     Forwarding,
@@ -62,4 +63,8 @@ PARTS = {
     "overload": Part(
         "offered and delivered, small UDP, 1,000 flows", "delivered at several offered rates; RFC 2544's throughput",
         loads.OVERLOAD_MEASURES, [*OURS, XdpGateway, Slirp, Pasta]),
+    "nat64": Part(
+        "small UDP beside tayga, which translates IPv6 to IPv4 without state (NAT64): other work than the others do",
+        "small UDP, beside tayga, which does another translation: NAT64",
+        [one for one in measures.MEASURES if one.key in ("udp-1", "udp-1000")], [*OURS, Tayga]),
 }

@@ -63,11 +63,14 @@ cdef extern from *:
 cdef enum:
     BATCH = 64
     FRAME = 1536
-    # Offsets in an Ethernet frame that carries IPv4 without options and UDP.
+    # Offsets in an Ethernet frame that carries IPv4 without options, or IPv6, and UDP.
     IP_CHECKSUM = 24
     SOURCE = 26
     SOURCE_PORT = 34
     UDP_CHECKSUM = 40
+    SOURCE_6 = 34  # the address's last four bytes
+    SOURCE_PORT_6 = 54
+    UDP_CHECKSUM_6 = 60
     LOWEST_PORT = 1024
     PORTS = 64512
     STEP = 40487  # no common divisor with PORTS: a source's ports look random, and none comes twice
@@ -92,15 +95,18 @@ cdef uint16_t fold(uint64_t total) noexcept nogil:
     return <uint16_t>total
 
 
-cdef void stamp(uint8_t *frame, uint64_t ip_sum, uint64_t udp_sum, uint32_t source, uint32_t port) noexcept nogil:
+cdef void stamp(uint8_t *frame, bint six, uint64_t ip_sum, uint64_t udp_sum, uint32_t source,
+                uint32_t port) noexcept nogil:
     """Give a frame its source; both sums are those of the frame with source, port and checksums zero."""
     cdef uint32_t address = (source >> 16) + (source & 0xFFFF)
     cdef uint16_t ip_checksum = ~fold(ip_sum + address), udp_checksum = ~fold(udp_sum + address + port)
-    (<uint16_t *>(frame + IP_CHECKSUM))[0] = htons(ip_checksum)
-    (<uint16_t *>(frame + SOURCE))[0] = htons(source >> 16)
-    (<uint16_t *>(frame + SOURCE + 2))[0] = htons(source & 0xFFFF)
-    (<uint16_t *>(frame + SOURCE_PORT))[0] = htons(port)
-    (<uint16_t *>(frame + UDP_CHECKSUM))[0] = htons(udp_checksum if udp_checksum else 0xFFFF)
+    cdef int at = SOURCE_6 if six else SOURCE
+    if not six:
+        (<uint16_t *>(frame + IP_CHECKSUM))[0] = htons(ip_checksum)
+    (<uint16_t *>(frame + at))[0] = htons(source >> 16)
+    (<uint16_t *>(frame + at + 2))[0] = htons(source & 0xFFFF)
+    (<uint16_t *>(frame + (SOURCE_PORT_6 if six else SOURCE_PORT)))[0] = htons(port)
+    (<uint16_t *>(frame + (UDP_CHECKSUM_6 if six else UDP_CHECKSUM)))[0] = htons(udp_checksum if udp_checksum else 0xFFFF)
 
 
 def blast(int fd, list templates, uint32_t first_source, uint32_t sources, uint32_t ports, int64_t nanoseconds,
@@ -119,6 +125,7 @@ def blast(int fd, list templates, uint32_t first_source, uint32_t sources, uint3
     cdef uint64_t flow = 0, flows = <uint64_t>sources * ports
     cdef uint32_t source, port
     cdef int index, result, count = min(burst, BATCH)
+    cdef bint six = templates[0][0][12:14] == b"\x86\xdd"
     cdef const uint8_t[::1] template
     memset(messages, 0, sizeof(messages))
     for index in range(BATCH):
@@ -132,7 +139,7 @@ def blast(int fd, list templates, uint32_t first_source, uint32_t sources, uint3
             for index in range(count):
                 source, port = flow % sources, flow // sources
                 port = LOWEST_PORT + (port * STEP + source * SHIFT) % PORTS
-                stamp(frames[index], ip_sum[index], udp_sum[index], first_source + source, port)
+                stamp(frames[index], six, ip_sum[index], udp_sum[index], first_source + source, port)
                 flow = flow + 1 if flow + 1 < flows else 0
             result = sendmmsg(fd, messages, count, 0)
             sent += result if result > 0 else 0

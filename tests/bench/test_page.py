@@ -44,3 +44,7 @@ def test_every_data_path_is_drawn_beside_the_kernel_of_its_own_section() -> None
 def test_a_run_without_the_kernel_has_no_picture() -> None:
     with pytest.raises(ValueError, match="kernel"):
         picture.draw(Results({}).as_json())
+
+
+def test_the_page_in_the_repository_has_a_place_for_figures() -> None:
+    assert "| udp 1, kpps |" in page.into(page.PAGE.read_text(), run())

@@ -15,6 +15,7 @@ if reason := missing():
 
 from bench import compile, field, links, measures
 from bench.__main__ import WHOLE, chosen
+from bench.nat64 import POOL, Tayga
 from bench.paths import DataPath
 from bench.peers import Pasta, Slirp
 
@@ -34,6 +35,16 @@ def test_its_packets_reach_the_server_from_the_uplinks_address(path: DataPath, t
     figures = take(path, 0.2)  # type: ignore[operator]
     assert all(value > 0 for value in figures.values()), figures
     assert path.right(field.UPLINK) and not path.right(path.pod)
+
+
+def test_taygas_packets_reach_the_server_from_its_pool() -> None:
+    compile.ensure()
+    if reason := links.lacks("tayga") or links.lacks("ping"):
+        pytest.skip(reason)
+    with Tayga() as path:
+        figures = measures.udp_one(path, 0.2) | measures.udp_thousand(path, 0.2)
+        assert path.right(POOL.split("/")[0]) and not path.right(field.UPLINK)
+    assert figures["udp 1"] > 0 and figures["udp 1000"] > 0
 
 
 def test_names_choose_parts_in_their_order() -> None:
