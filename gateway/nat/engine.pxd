@@ -43,6 +43,7 @@ cdef class Engine:
     cdef readonly uint64_t[::1] counters
     cdef readonly int64_t flow, direction, mtu
     cdef uint64_t key
+    cdef bint opened
 
     cpdef int64_t end(self, int64_t base, uint64_t reason, uint64_t late) except? -1 nogil
     @cython.locals(ended=int64_t, base=int64_t, before=int64_t, late=uint64_t)
@@ -60,10 +61,8 @@ cdef class Engine:
                    transport_delta=uint64_t, ports=uint64_t)
     cdef int64_t forward(self, int64_t index, int64_t side, int64_t direction, uint32_t now,
                          bint oversize) except? -1 nogil
-    @cython.locals(label=uint64_t)
-    cdef inline bint turns_back(self, int64_t reference, int64_t side) except? -1 nogil
-    @cython.locals(base=int64_t, direction=int64_t, is_tcp=bint, end=uint64_t)
-    cdef bint leads_nowhere(self, int64_t reference, uint32_t now) except? -1 nogil
+    @cython.locals(is_tcp=bint, end=uint64_t)
+    cdef bint leads_nowhere(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     cdef int64_t knock(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
     @cython.locals(change=uint64_t)
     cdef int renumber(self, int64_t base, int64_t other) except? -1 nogil

@@ -38,7 +38,7 @@ class Engine:
     """One flow table and everything that works on it.
 
     counters: packets by verdict.  packet: the one under translation, and after `step` the last one.
-    flow, direction, mtu: that packet's row, its direction and the MTU of the side it leaves on.
+    flow, direction, mtu: that packet's row, its direction and the MTU of the side it leaves on.  opened: by it.
     scratch: a batch of one, for whoever works outside the loop.
     """
 
@@ -58,6 +58,7 @@ class Engine:
         self.tracker = Tracker(self.table, self.packet)
         self.identifiers = Identifiers(keys[3], keys[0], self.batch)
         self.flow = self.direction = self.mtu = self.key = 0
+        self.opened = False
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
         self.counters = memoryview(bytearray(64 * 8)).cast("Q")
 
@@ -161,9 +162,7 @@ class Engine:
                                  self.packet.destination_high, self.packet.destination_low, label)
         reference = self.table.find_keyed(key, self.packet.source_high, self.packet.source_low,
                                           self.packet.destination_high, self.packet.destination_low, label, now)
-        self.flow = reference >> 1
-        if reference != 0 and self.turns_back(reference, side) and self.leads_nowhere(reference, now):
-            reference = 0
+        self.opened = reference == 0
         if reference == 0:
             reference = self.opener.open(side, key, now, oversize)
             if reference == 0:
@@ -183,6 +182,8 @@ class Engine:
         self.mtu = self.options.mtu[leaves]
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
+        if leaves == side and not self.opened and self.leads_nowhere(base, direction, now):
+            return self.pass_on(index, side, now, oversize)  # begins another flow, and comes here no second time
         verdict = self.refresh(base, direction, now)
         if leaves == side and verdict == Verdict.ACCEPT:
             verdict = self.knock(base, direction, now)
@@ -205,18 +206,13 @@ class Engine:
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
 
-    def turns_back(self, reference: int, side: int) -> bool:
-        """Whether what arrives on `side` in this flow and direction leaves on it too."""
-        label = self.r64[(reference >> 1) * row.WORDS + row.REPLY_LABEL - (reference & 1)]
-        return (label >> row.LABEL_SIDE & 1) == side
-
-    def leads_nowhere(self, reference: int, now: int) -> bool:
+    def leads_nowhere(self, base: int, direction: int, now: int) -> bool:
         """Whether a hairpin's target has lost the mapping that the flow goes through: then the flow has ended.
 
         Otherwise what the one says would keep alive a way to the other through a port that is a third one's by
         now. What the target says keeps its mapping (RFC 4787 REQ-6). TCP goes on as long as the connection does.
         """
-        base, direction, is_tcp = reference >> 1, reference & 1, self.packet.protocol == protocol.TCP
+        is_tcp = self.packet.protocol == protocol.TCP
         if not self.target.is_hairpin(base) or (is_tcp and (direction == sides.REPLY or not self.decider.is_syn())):
             return False
         if not self.target.find_again(base, now):
