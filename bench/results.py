@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 GATEWAY, NULL, KERNEL = "this gateway", "null forwarder", "kernel nftables"
+THREAD = "packet, in a thread"
 PACKET, PACKET_NULL = "packet both sides", "null, packet both sides"
 XDP, XDP_NULL = "AF_XDP both sides", "null, AF_XDP both sides"
 NULL_OF = {GATEWAY: NULL, PACKET: PACKET_NULL, XDP: XDP_NULL}  # what the same links do without translation
@@ -73,17 +74,22 @@ class Results:
 
 @dataclass(frozen=True)
 class Aim:
-    """measure(row) is to be at least, or at most, `bound`."""
+    """measure(row) is to be at least, or at most, `bound`; with `base`, divided by that of the row of this name."""
 
     says: str
     row: str
     measure: Callable[[Row], float | None]
     bound: float
     at_least: bool = True
+    base: str = ""
 
     def measured(self, results: Results) -> float | None:
         """In the first section that has what it compares."""
-        return next((value for row in results.rows(self.row) if (value := self.measure(row)) is not None), None)
+        value, base = self._first(results, self.row), self._first(results, self.base) if self.base else 1.0
+        return value / base if value is not None and base else None
+
+    def _first(self, results: Results, name: str) -> float | None:
+        return next((value for row in results.rows(name) if (value := self.measure(row)) is not None), None)
 
     def holds(self, results: Results) -> bool | None:
         """None when it was not measured."""
@@ -109,6 +115,10 @@ AIMS = [
       for row, bound in rows.items()),
     *(Aim(f"{row}, AF_XDP both sides: at least 1.3 of {KERNEL}", row, of(KERNEL, XDP), 1.3)
       for row in ("udp 1", "udp 1000")),
+    Aim(f"udp, 100000 flows, packet both sides: at least 0.95 of {KERNEL}", "udp, 100000 flows",
+        of(KERNEL, PACKET), 0.95),
+    Aim(f"round trips, {THREAD}: p99.9 under load, listing and reloading, at most twice that of idle links",
+        "pestered p99.9", lambda row: row.median(THREAD), 2, at_least=False, base="idle p99.9"),
     *(Aim(f"{row}: at least 5 times {peer}", row, of(peer), 5)
       for peer in ("slirp4netns", "pasta") for row in ("tcp out", "tcp back", "udp 1", "udp 1000")),
     *(Aim(f"{row}: under {bound} ns", row, lambda row: row.median("compiled"), bound, at_least=False)

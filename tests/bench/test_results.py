@@ -8,7 +8,7 @@ import json
 from rich.console import Console
 
 from bench import report
-from bench.results import AIMS, GATEWAY, KERNEL, NULL, Results
+from bench.results import AIMS, GATEWAY, KERNEL, NULL, THREAD, Results
 
 
 def run_of(gateway: list[float], kernel: list[float], row: str = "udp 1") -> Results:
@@ -43,6 +43,16 @@ def test_an_upper_bound_is_not_a_lower_one() -> None:
     results = Results({})
     results.add("memory", "established UDP", "ns", "compiled", 61)
     assert aim(results, "established UDP: under 60 ns") is False
+
+
+def test_an_aim_may_compare_two_rows() -> None:
+    results, says = Results({}), next(one.says for one in AIMS if one.base)
+    results.add("latency", "pestered p99.9", "µs", THREAD, 210)
+    assert aim(results, says) is None
+    results.add("latency", "idle p99.9", "µs", THREAD, 100)
+    assert aim(results, says) is False
+    results.add("latency", "idle p99.9", "µs", THREAD, 120)
+    assert aim(results, says) is True
 
 
 def test_the_table_shows_ratio_and_spread() -> None:
