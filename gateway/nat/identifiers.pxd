@@ -5,10 +5,7 @@ from gateway.nat cimport bounds
 from gateway.nat.siphash cimport siphash2
 from gateway.wire cimport bits, ipv4, vnet
 from gateway.wire.batch cimport Batch
-from gateway.wire.packet cimport Packet
-
-cdef uint64_t swap16(uint64_t value) noexcept nogil
-cdef uint64_t fold(uint64_t total) noexcept nogil
+from gateway.wire.packet cimport Packet, fold, swap16
 
 
 @cython.final

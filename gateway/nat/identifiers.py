@@ -11,18 +11,9 @@ from __future__ import annotations
 
 from ..wire import bits, ipv4, vnet
 from ..wire.batch import Batch
-from ..wire.packet import Packet
+from ..wire.packet import Packet, fold, swap16
 from . import bounds
 from .siphash import siphash2
-
-
-def swap16(value: int) -> int:
-    return (value >> 8 | value << 8) & bits.M16
-
-
-def fold(total: int) -> int:
-    total = (total & bits.M16) + (total >> 16)
-    return (total & bits.M16) + (total >> 16)
 
 
 class Identifiers:

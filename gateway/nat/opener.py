@@ -51,7 +51,9 @@ class Opener:
         """key: `FlowTable.key` of the packet's tuple.  oversize: do so although the packet is larger than the MTU
         of the side it leaves on.
         """
-        self.look_ahead()
+        self.own = 0
+        if side == sides.INSIDE:
+            self.look_ahead()
         self.verdict = self.judge(side, now, oversize)
         if self.verdict != Verdict.ACCEPT:
             return 0
@@ -79,7 +81,6 @@ class Opener:
 
     def look_ahead(self) -> None:
         """Have the index slot of the source endpoint's mapping on its way from memory while the decision is made."""
-        self.own = 0
         if self.options.mapping[self.packet.protocol] == 0:
             self.own = self.table.mapping_key(bounds.INTERNAL, self.packet.source_high, self.packet.source_low, 0, 0,
                                               self.source_label())

@@ -8,7 +8,7 @@ from gateway.wire.crc32c cimport Crc32c
 cpdef uint64_t swap16(uint64_t value) noexcept nogil
 cpdef uint64_t swap32(uint64_t value) noexcept nogil
 cpdef uint64_t swap64(uint64_t value) noexcept nogil
-cdef uint64_t fold(uint64_t total) noexcept nogil
+cpdef uint64_t fold(uint64_t total) noexcept nogil
 
 
 @cython.final
