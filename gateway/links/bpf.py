@@ -1,4 +1,4 @@
-"""The few bpf(2) calls an XDP link needs, without a library: a map of sockets, a program, and its attachment.
+"""The few bpf(2) calls that links need, without a library: a map of sockets, a program, and its attachment.
 
 An attachment is a file descriptor (bpf_link): it ends with the process, however that ends.
 """
@@ -12,7 +12,8 @@ import struct
 
 NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 MAP_CREATE, MAP_UPDATE, PROGRAM_LOAD, LINK_CREATE, LINK_UPDATE = 0, 2, 5, 28, 29
-XSKMAP, XDP, ATTACH_XDP = 17, 6, 37
+XSKMAP = 17
+XDP, TC = (6, 37), (3, 46)  # type of program, and where it is attached: in the driver; at tc ingress, Linux 6.6
 XDP_FLAGS_DRIVER = 1 << 2
 LOG_BYTES = 1 << 16
 LICENSE = b"Apache-2.0\0"
@@ -29,14 +30,15 @@ def put(socket_map: int, queue: int, fd: int) -> None:
     _call(MAP_UPDATE, struct.pack("IIQQQ", socket_map, 0, ctypes.addressof(key), ctypes.addressof(value), 0))
 
 
-def load(code: bytes) -> int:
-    """A verified XDP program. OSError with the verifier's last words."""
+def load(code: bytes, hook: tuple[int, int]) -> int:
+    """A verified program. OSError with the verifier's last words."""
+    kind, place = hook
     text, license = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(LICENSE)
     log = ctypes.create_string_buffer(LOG_BYTES)
     for level in (0, 1):  # the log costs time, and without room for all of it loading fails
-        attributes = struct.pack("IIQQIIQII16sII", XDP, len(code) // 8, ctypes.addressof(text),
+        attributes = struct.pack("IIQQIIQII16sII", kind, len(code) // 8, ctypes.addressof(text),
                                  ctypes.addressof(license), level, LOG_BYTES * level, ctypes.addressof(log) * level,
-                                 0, 0, b"gateway", 0, ATTACH_XDP)
+                                 0, 0, b"gateway", 0, place)
         try:
             return _call(PROGRAM_LOAD, attributes)
         except OSError as error:
@@ -46,9 +48,10 @@ def load(code: bytes) -> int:
     raise AssertionError
 
 
-def attach(program: int, interface: int) -> int:
-    """In the driver, not in the generic path, which would drop superpackets. Returns the attachment."""
-    return _call(LINK_CREATE, struct.pack("IIII", program, interface, ATTACH_XDP, XDP_FLAGS_DRIVER))
+def attach(program: int, interface: int, hook: tuple[int, int]) -> int:
+    """XDP in the driver, not in the generic path, which would drop superpackets. Returns the attachment."""
+    flags = XDP_FLAGS_DRIVER if hook == XDP else 0
+    return _call(LINK_CREATE, struct.pack("IIII", program, interface, hook[1], flags))
 
 
 def replace(attachment: int, program: int) -> None:

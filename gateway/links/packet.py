@@ -16,6 +16,8 @@ from contextlib import suppress
 
 from . import device, filter
 from ._syscalls_py import destination, link_header
+from .early_drop import EarlyDrop
+from .ingress_program import Rule
 from .link import VNET_HEADER, Frames, LinkError, LinkStatistics, NextHopSource, reason
 from .next_hops import NextHops
 from .syscalls import Packet
@@ -27,9 +29,11 @@ ETH_P_ALL = 0x0003
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 RECEIVE_BYTES = 32 * 1024 * 1024  # a frame costs its buffer's true size, 2 KiB and more: room for some ten milliseconds
 SEND_BYTES = 8 * 1024 * 1024
-RING_SLOT = 2048  # a frame of an ordinary MTU; what is longer is copied into the socket's queue instead
+# A frame of an ordinary MTU; what is longer is copied into the socket's queue instead. An odd number of cache lines:
+# the slots' first lines, which every frame touches, would all meet in a few sets of a cache if it were a power of two.
+RING_SLOT = 27 * 64
 RING_SLOTS = 4096  # some milliseconds; more would be cold in every core's cache when their turn comes
-RING_BLOCK = 64 * 1024  # what the kernel allocates at once
+RING_BLOCK = 64 * RING_SLOT  # what the kernel allocates at once: whole pages, without a gap behind the last slot
 
 
 class PacketLink:
@@ -44,6 +48,8 @@ class PacketLink:
         self.name = interface
         self.mtu, self._mac = _describe(interface)
         self.next_hops = NextHops(source, self._send_to, next_hops)
+        self._rules: tuple[Rule, ...] = ()
+        self._drop = EarlyDrop(interface)
         self._open(bypass)
         self._sent, self._reasons = 0, Counter[str]()
         source.listener = self
@@ -82,6 +88,11 @@ class PacketLink:
         """From now on receive only what goes to these prefixes (None: anything): the host's own traffic stays out."""
         filter.attach(self._socket, destinations)
 
+    def take(self, rules: Iterable[Rule]) -> None:
+        """What is the gateway's, and not the host's, by addresses: the first rule that matches decides."""
+        self._rules = tuple(rules)
+        self._drop.use(self._rules, self._mac)
+
     def routes_changed(self) -> None:
         self.next_hops.routes_changed()
 
@@ -93,6 +104,7 @@ class PacketLink:
         with suppress(LinkError, OSError):
             self.mtu, self._mac = _describe(self.name)
             self._calls.set_mac(self._mac)
+        self.take(self._rules)
 
     def tick(self) -> None:
         """Call a few times a second: packets that wait for a next hop are given up in time."""
@@ -115,6 +127,7 @@ class PacketLink:
                               +(reasons + self._reasons + self.next_hops.reasons))
 
     def close(self) -> None:
+        self._drop.close()
         self._calls.close()
         self._socket.close()
         self._sender.close()

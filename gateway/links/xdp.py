@@ -12,21 +12,19 @@ import os
 import socket
 from collections.abc import Iterable
 
-from . import bpf, device, xdp_program
+from . import bpf, device, ingress_program
+from .early_drop import RULES_MAX
+from .ingress_program import Rule
 from .link import LinkError
 from .packet import SEND_BYTES, SO_SNDBUFFORCE, PacketLink, give_room, new_sender
 from .syscalls import Xdp
-from .xdp_program import Rule
 from .xdp_socket import XdpSocket, chunk_for
-
-RULES_MAX = 2048  # a rule is up to 13 instructions, and jumps reach 32,767 of them
 
 
 class XdpLink(PacketLink):
     """As a PacketLink; until `take` says what is the gateway's, everything stays the host's."""
 
-    _rules: tuple[Rule, ...] = ()
-    _programmed = b""  # the MAC address that the program looks for
+    _programmed = b""  # the MAC address that the program looks for; PacketLink has the rules
     _attachment = _sockets = -1  # descriptors
     _xdp: XdpSocket
 
@@ -39,7 +37,7 @@ class XdpLink(PacketLink):
             raise LinkError(f"driver xdp on {self.name}: {len(rules)} addresses and CIDRs are too many, at most "
                             f"{RULES_MAX}; use driver packet")
         try:
-            program = bpf.load(xdp_program.build(rules, self._mac, self._sockets))
+            program = bpf.load(ingress_program.build(rules, self._mac, self._sockets), bpf.XDP)
             try:
                 self._use(program)
             finally:
@@ -47,11 +45,6 @@ class XdpLink(PacketLink):
         except OSError as error:
             raise self._refused(error) from None
         self._rules, self._programmed = rules, self._mac
-
-    def interface_changed(self) -> None:
-        """The program looks at MAC addresses."""
-        super().interface_changed()
-        self.take(self._rules)
 
     def close(self) -> None:
         """The program first: from then on frames go to the host, which keeps dropping those it was told to."""
@@ -97,7 +90,7 @@ class XdpLink(PacketLink):
 
     def _use(self, program: int) -> None:
         if self._attachment < 0:
-            self._attachment = bpf.attach(program, socket.if_nametoindex(self.name))
+            self._attachment = bpf.attach(program, socket.if_nametoindex(self.name), bpf.XDP)
         else:
             bpf.replace(self._attachment, program)
 

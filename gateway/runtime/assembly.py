@@ -151,11 +151,11 @@ class Opened:
         self.timers.append(link.tick)
 
     def take(self, attached: Attached) -> None:
-        """Tell the links that decide it themselves what is the gateway's, and what the host's. Raises LinkError."""
-        from ..links.xdp import XdpLink
+        """Tell links on interfaces what is the gateway's, and what the host's. Raises LinkError."""
+        from ..links.packet import PacketLink
 
         for link, rules in zip(self.links, attached.taken(), strict=True):
-            if isinstance(link, XdpLink):
+            if isinstance(link, PacketLink):
                 link.take(rules)
 
     def close(self) -> None:

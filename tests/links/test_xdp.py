@@ -5,13 +5,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 from scapy.all import ARP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment, Raw
 
-from gateway.links import xdp_program
+from gateway.links.ingress_program import build
 from gateway.links.link import LinkError
 from gateway.links.xdp import XdpLink
 from gateway.links.xdp_socket import ENTRIES, chunk_for
@@ -19,9 +18,9 @@ from gateway.testing.namespaces import Namespace
 from gateway.wire.batch import Batch
 
 from .conftest import OUTSIDE, OneHop, everything, read, wire
+from .rules import EVERYTHING, MARK, PAIRS, RULES, packet, pair, wanted
 
 NO_OFFLOAD = bytes(10)
-EVERYTHING = [(False, "0.0.0.0/0", True), (False, "::/0", True)]
 
 
 @pytest.fixture
@@ -54,32 +53,13 @@ def test_nothing_is_taken_until_it_is_said_what(link: XdpLink, server: Namespace
     assert answers(server, "10.0.0.1")
 
 
-RULES = [(False, "198.51.100.10/32", True), (False, "192.168.7.0/24", False), (False, "192.168.0.0/16", True),
-         (True, "10.0.0.128/25", True), (False, "2001:db8:e::/48", True), (True, "fd00::/9", True)]
-
-
-def wanted(source: str, destination: str) -> bool:
-    """The same, the slow way."""
-    for by_source, network, taken in RULES:
-        if ip_address(source if by_source else destination) in ip_network(network):
-            return taken
-    return False
-
-
 def test_the_first_rule_that_matches_decides(link: XdpLink, gateway: Namespace, server: Namespace) -> None:
     link.take(RULES)
     sender, us, them = wire(server), gateway.mac("eth0"), server.mac("eth0")
-    pairs = [(source, destination) for source in ("10.0.0.2", "10.0.0.200")
-             for destination in ("198.51.100.10", "198.51.100.11", "192.168.7.9", "192.168.8.9", "192.169.0.1")]
-    pairs += [(source, destination) for source in ("2001:db8::2", "fd7f::1", "fd80::1")
-              for destination in ("2001:db8:e::1", "2001:db8:f::1")]
-    for source, destination in pairs:
-        header = IPv6(src=source, dst=destination) if ":" in source else IP(src=source, dst=destination)
-        sender.send(bytes(Ether(src=them, dst=us) / header / UDP() / Raw(b"rule")))
+    for one in PAIRS:
+        sender.send(bytes(Ether(src=them, dst=us) / packet(*one)))
     sender.close()
-    found = {((IP if packet[0] >> 4 == 4 else IPv6)(packet).src, (IP if packet[0] >> 4 == 4 else IPv6)(packet).dst)
-             for packet in everything(link) if b"rule" in packet}
-    assert found == {pair for pair in pairs if wanted(*pair)}
+    assert {pair(one) for one in everything(link) if MARK in one} == {one for one in PAIRS if wanted(*one)}
 
 
 def test_only_whole_ip_packets_for_this_interface_are_taken(
@@ -225,6 +205,6 @@ def test_chunks_hold_a_frame_and_its_headroom() -> None:
 def test_a_program_has_no_line_that_cannot_be_reached() -> None:
     """The verifier would refuse it: without rules, and after a rule for everything."""
     mac = bytes(6)
-    assert len(xdp_program.build([], mac, 3)) == len(xdp_program.build([(False, "10.0.0.0/8", False)], mac, 3)) == 16
-    short = xdp_program.build(EVERYTHING, mac, 3)
-    assert len(xdp_program.build([*EVERYTHING, (True, "10.0.0.0/8", True)], mac, 3)) == len(short)
+    assert len(build([], mac, 3)) == len(build([(False, "10.0.0.0/8", False)], mac, 3)) == 16
+    short = build(EVERYTHING, mac, 3)
+    assert len(build([*EVERYTHING, (True, "10.0.0.0/8", True)], mac, 3)) == len(short)
