@@ -22,6 +22,7 @@ cdef class Packet(Calls):
     def use_ring(self, size_t size, uint32_t frame):
         """Receive by the ring of `size` bytes, slots of `frame` bytes, that the socket has been given. OSError."""
         self.ring = Ring(self.fd, size, frame)
+        self.shows = True
 
     def __dealloc__(self):
         free(self.messages)

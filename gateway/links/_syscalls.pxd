@@ -23,6 +23,7 @@ cdef class Frames:
 cdef class Calls:
     cdef readonly int fd
     cdef readonly int64_t received, sent, truncated, unresolved
+    cdef readonly bint shows  # whether `anything` tells, without a system call
     cdef readonly bint more  # whether the last read ended before there was nothing left
     cdef int64_t failed[ERRORS]
     cdef Frames frames, before

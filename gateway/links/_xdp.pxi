@@ -126,6 +126,7 @@ cdef class Xdp(Packet):
             self.spare[number] = <uint64_t>(entries + number) * self.chunk
         self.spares = entries
         ring_store(self.fill_lane.producer, entries)
+        self.shows = True
 
     def __dealloc__(self):
         free(self.spare)

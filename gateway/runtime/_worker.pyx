@@ -1,7 +1,11 @@
 """Packet steps 1, 2 and 4 in a thread of their own, without the GIL (see _worker_py.py for the same in Python).
 
-poll, then for each readable side: read a batch, translate it, send it. The GIL is taken for what only Python can do:
+Wait, then for each readable side: read a batch, translate it, send it. The GIL is taken for what only Python can do:
 frames that the compiled loop left unfinished, next hops that the cache does not know, the translator's own packets.
+
+To be woken costs microseconds on both cores, more in a virtual machine. So a worker looks for packets for a while
+before it sleeps, and lets whoever else wants its core run between two looks. How long follows from how long the last
+sleeps were, as in the kernel's halt polling: where packets are further apart than it would ever look, it does not.
 
 Whoever else works on this translator or these links holds the turn meanwhile: `enter`, `leave`. The GIL is never held
 while one waits for the turn, so the thread that has the turn can always get it. Who asks is let in after the
@@ -41,6 +45,9 @@ cdef extern from "<poll.h>" nogil:
     int round_load(int *at)
     void round_store(int *at, int value)
 
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
 
@@ -55,8 +62,8 @@ cdef extern from "<pthread.h>" nogil:
 
 cdef enum:
     BATCHES = 4  # a side's, before the other's turn
-    DENSE = 8  # frames at once after which the next are looked for before sleeping
-    LINGER = 30000  # nanoseconds
+    LOOK_LEAST = 5000  # nanoseconds that packets are looked for before sleeping, if at all
+    LOOK_MOST = 50000
     TICK = 25000000
     TICK_BUDGET = 1024  # rows
     MILLISECOND = 1000000
@@ -76,7 +83,8 @@ cdef class Rounds:
     cdef pollfd fds[3]
     cdef pthread_mutex_t turn, queue
     cdef int stopping, waker
-    cdef int64_t next_tick
+    cdef int64_t next_tick, look
+    cdef bint by_memory
     cdef readonly int64_t[::1] wakeups, batches, packets
 
     def __cinit__(self):
@@ -89,6 +97,7 @@ cdef class Rounds:
         self.frames = self.inside.prepare(self.batch)
         self.outside.prepare(self.batch)
         self.engine.bind(self.batch)
+        self.by_memory = self.inside.shows and self.outside.shows
         self.wakeups, self.batches, self.packets = (memoryview(bytearray(16)).cast("q") for _ in range(3))
         self.waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         for index, fd in enumerate((self.inside.fd, self.outside.fd, self.waker)):
@@ -134,7 +143,8 @@ cdef class Rounds:
         """Until `stop`. Raises what went wrong, the turn given back; the batch is lost, and `run` may be called again."""
         with nogil:
             while not round_load(&self.stopping):
-                poll(self.fds, 3, self.patience())
+                if not self.find():
+                    self.sleep()
                 pthread_mutex_lock(&self.queue)
                 pthread_mutex_unlock(&self.queue)
                 pthread_mutex_lock(&self.turn)
@@ -142,6 +152,35 @@ cdef class Rounds:
                     self.go_round()
                 finally:
                     pthread_mutex_unlock(&self.turn)
+
+    cdef bint find(self) noexcept nogil:
+        """Look for packets for as long as has been worth it lately."""
+        cdef int64_t end
+        if self.look == 0:
+            return False
+        end = clock() + self.look
+        while not self.glance():
+            if clock() > end or round_load(&self.stopping):
+                return False
+            sched_yield()
+        return True
+
+    cdef bint glance(self) noexcept nogil:
+        """Whether a side has something: a look at memory, where that tells."""
+        if not self.by_memory:
+            return poll(self.fds, 2, 0) > 0
+        self.fds[sides.INSIDE].revents = POLLIN if self.inside.anything() else 0
+        self.fds[sides.OUTSIDE].revents = POLLIN if self.outside.anything() else 0
+        return self.fds[sides.INSIDE].revents != 0 or self.fds[sides.OUTSIDE].revents != 0
+
+    cdef void sleep(self) noexcept nogil:
+        """Until a side has something, the next tick is due or `stop` was called."""
+        cdef int64_t began = clock()
+        poll(self.fds, 3, self.patience())
+        if clock() - began < LOOK_MOST:
+            self.look = min(max(2 * self.look, LOOK_LEAST), LOOK_MOST)
+        else:
+            self.look = self.look // 2 if self.look >= 2 * LOOK_LEAST else 0
 
     cdef int patience(self) noexcept nogil:
         """Milliseconds until the next tick is due."""
@@ -168,7 +207,7 @@ cdef class Rounds:
     cdef int64_t serve(self, int side) except -1 nogil:
         """Translate what waits on `side`, up to the bound; returns the number of frames read."""
         cdef int count, number
-        cdef int64_t total = 0, before = 0
+        cdef int64_t total = 0
         self.wakeups[side] += 1
         for number in range(BATCHES):
             count = self.inside.pull(self.frames) if side == sides.INSIDE else self.outside.pull(self.frames)
@@ -178,17 +217,13 @@ cdef class Rounds:
             self.batches[side] += 1
             self.batch.count = count
             self.translate(side, count)
-            if not self.more(side) and (total - before < DENSE or not self.linger(side)):
+            if not self.more(side):
                 break
-            before = total
         self.packets[side] += total
         return total
 
     cdef bint more(self, int side) noexcept nogil:
         return self.inside.more if side == sides.INSIDE else self.outside.more
-
-    cdef bint linger(self, int side) noexcept nogil:
-        return self.inside.watch(LINGER) if side == sides.INSIDE else self.outside.watch(LINGER)
 
     cdef int translate(self, int side, int count) except -1 nogil:
         cdef int64_t now = clock()
