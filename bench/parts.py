@@ -15,7 +15,6 @@ from bench.paths import (
     Null,
     PacketGateway,
     PacketNull,
-    ThreadGateway,
     XdpGateway,
     XdpNull,
 )
@@ -49,7 +48,7 @@ PARTS = {
     "latency": Part(
         "round trips, idle and at half of the peak rate; core time of the whole machine",
         "p50 to p99.9 and worst, idle, under load, and while reloading and listing; core time a million packets",
-        latency.MEASURES, [*OURS, ThreadGateway, XdpGateway, Slirp, Pasta]),
+        latency.MEASURES, [*OURS, XdpGateway, Slirp, Pasta]),
     "streams": Part(
         "TCP streams; core time of the whole machine",
         "TCP in 1, 4 and 16 streams, out, back and both at once; core time a terabit",

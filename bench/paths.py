@@ -149,7 +149,10 @@ class Masquerade(DataPath):
 
 
 class UserSpace(DataPath):
-    """A process on a core of its own, inside TUN unless `inside` says otherwise, outside AF_PACKET."""
+    """A process on a core of its own, inside TUN unless `inside` says otherwise, outside AF_PACKET.
+
+    With a worker its packets move in a thread, and the scheduler places that and the loop.
+    """
 
     module: str
     inside, outside, workers = ("tun", "gw-inside"), "packet", 0
@@ -225,23 +228,25 @@ class Null(UserSpace):
         pass
 
 
-class PacketGateway(Gateway):
-    name, key, inside = "packet both sides", "packet", ("packet", "pods")
+class Packet(UserSpace):
+    inside, workers, cores = ("packet", "pods"), 1, cores.ANY
 
 
-class PacketNull(Null):
-    name, key, inside = "null, packet both sides", "packet-null", ("packet", "pods")
+class Xdp(UserSpace):
+    inside, outside, workers, cores = ("xdp", "pods"), "xdp", 1, cores.ANY
 
 
-class XdpGateway(Gateway):
-    name, key, inside, outside = "AF_XDP both sides", "xdp", ("xdp", "pods"), "xdp"
+class PacketGateway(Packet, Gateway):
+    name, key = "packet both sides", "packet"
 
 
-class XdpNull(Null):
-    name, key, inside, outside = "null, AF_XDP both sides", "xdp-null", ("xdp", "pods"), "xdp"
+class PacketNull(Packet, Null):
+    name, key = "null, packet both sides", "packet-null"
 
 
-class ThreadGateway(PacketGateway):
-    """A thread without the interpreter's lock moves the packets; the loop may run elsewhere meanwhile."""
+class XdpGateway(Xdp, Gateway):
+    name, key = "AF_XDP both sides", "xdp"
 
-    name, key, workers, cores = "packet, in a thread", "thread", 1, cores.ANY
+
+class XdpNull(Xdp, Null):
+    name, key = "null, AF_XDP both sides", "xdp-null"

@@ -29,7 +29,8 @@ def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     assert not list(Path("/run/netns").glob(f"{up.field.gateway.name}*"))
 
 
-@pytest.mark.parametrize("take", [measures.udp_one, measures.udp_thousand, measures.new_udp, measures.visits])
+@pytest.mark.parametrize("take", [measures.udp_one, measures.udp_thousand, measures.new_udp,
+                                  measures.connections, measures.anywhere])
 def test_something_gets_through_translated_as_it_should_be(path: DataPath, take: object) -> None:
     figures = take(path, 0.2)  # type: ignore[operator]
     assert all(value > 0 for value in figures.values()), figures

@@ -27,7 +27,7 @@ def test_figures_go_between_the_marks_and_replace_older_ones() -> None:
     once = page.into(given, run())
     assert once.startswith("before\n") and once.endswith("\nafter\n") and "OUTDATED" not in once
     assert "| udp 1, kpps | 200 (100-300) | 400 (400-400) |" in once
-    assert "| udp 1: at least 0.6 of kernel nftables | 0.50 | no |" in once
+    assert "| udp 1, this gateway: at least 0.6 of kernel nftables | 0.50 | no |" in once
     assert "- something was left out" in once
     assert page.into(once, run()) == once
     with pytest.raises(ValueError, match="lacks"):

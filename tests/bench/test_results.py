@@ -8,7 +8,7 @@ import json
 from rich.console import Console
 
 from bench import report
-from bench.results import AIMS, GATEWAY, KERNEL, NULL, THREAD, Results
+from bench.results import AIMS, GATEWAY, KERNEL, NULL, PACKET, Results
 
 
 def run_of(gateway: list[float], kernel: list[float], row: str = "udp 1") -> Results:
@@ -32,7 +32,7 @@ def test_the_median_of_the_rounds_counts() -> None:
 
 
 def test_an_aim_holds_fails_or_was_not_measured() -> None:
-    says = "udp 1: at least 0.6 of kernel nftables"
+    says = "udp 1, this gateway: at least 0.6 of kernel nftables"
     assert aim(run_of([61], [100]), says) is True
     assert aim(run_of([59], [100]), says) is False
     assert aim(run_of([], [100]), says) is None
@@ -47,11 +47,11 @@ def test_an_upper_bound_is_not_a_lower_one() -> None:
 
 def test_an_aim_may_compare_two_rows() -> None:
     results, says = Results({}), next(one.says for one in AIMS if one.base)
-    results.add("latency", "pestered p99.9", "µs", THREAD, 210)
+    results.add("latency", "pestered p99.9", "µs", PACKET, 210)
     assert aim(results, says) is None
-    results.add("latency", "idle p99.9", "µs", THREAD, 100)
+    results.add("latency", "idle p99.9", "µs", PACKET, 100)
     assert aim(results, says) is False
-    results.add("latency", "idle p99.9", "µs", THREAD, 120)
+    results.add("latency", "idle p99.9", "µs", PACKET, 120)
     assert aim(results, says) is True
 
 
@@ -69,4 +69,4 @@ def test_the_json_has_every_value() -> None:
     row = document["sections"]["on links"]["udp 1"]
     assert row["values"] == {GATEWAY: [1, 2], KERNEL: [4]}
     assert row["median"][GATEWAY] == 1.5
-    assert {"aim": "udp 1: at least 0.6 of kernel nftables", "measured": 0.375, "holds": False} in document["aims"]
+    assert {"aim": "udp 1, this gateway: at least 0.6 of kernel nftables", "measured": 0.375, "holds": False} in document["aims"]
