@@ -9,9 +9,9 @@ others were given out (RFC 7739 section 5.3): each pair starts elsewhere, and co
 
 from __future__ import annotations
 
-from ..wire import bits, ipv4, vnet
+from ..wire import bits, ipv4, order, vnet
 from ..wire.batch import Batch
-from ..wire.packet import Packet, fold, swap16
+from ..wire.packet import Packet, fold
 from . import bounds
 from .siphash import siphash2
 
@@ -46,10 +46,10 @@ class Identifiers:
         at = packet.at
         new = self.take(0, source_low, 0, destination_low, packet.protocol, self.segments(packet)) & bits.M16
         old = self.u16[(at + ipv4.ID) >> 1]
-        self.u16[(at + ipv4.ID) >> 1] = swap16(new)
+        self.u16[(at + ipv4.ID) >> 1] = order.swap16(new)
         present = self.u16[(at + ipv4.CHECKSUM) >> 1] ^ bits.M16
-        self.u16[(at + ipv4.CHECKSUM) >> 1] = fold(present + swap16(new) + (old ^ bits.M16)) ^ bits.M16
-        return (swap16(old) - new) & bits.M16
+        self.u16[(at + ipv4.CHECKSUM) >> 1] = fold(present + order.swap16(new) + (old ^ bits.M16)) ^ bits.M16
+        return (order.swap16(old) - new) & bits.M16
 
     def segments(self, packet: Packet) -> int:
         """How many packets this one becomes on the wire."""

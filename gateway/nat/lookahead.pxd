@@ -3,9 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from gateway.nat cimport row
 from gateway.nat.table cimport FlowTable
-from gateway.wire cimport bits, ipv4, ipv6, protocol, udp
+from gateway.wire cimport bits, ipv4, ipv6, order, protocol, udp
 from gateway.wire.batch cimport Batch
-from gateway.wire.packet cimport swap32, swap64
 
 
 @cython.final
@@ -19,10 +18,10 @@ cdef class Lookahead:
     cdef readonly uint64_t touched
 
     cpdef bind(self, Batch batch)
-    @cython.locals(frame=int64_t, at=int64_t)
-    cpdef int run(self, int64_t side) except? -1 nogil
-    cdef inline uint64_t key(self, int64_t at, int64_t length, uint64_t label) except? 1 nogil
+    @cython.locals(frame=uint64_t, at=uint64_t)
+    cpdef int run(self, uint64_t side) except? -1 nogil
+    cdef inline uint64_t key(self, uint64_t at, uint64_t length, uint64_t label) except? 1 nogil
     @cython.locals(number=uint64_t)
-    cdef inline uint64_t key4(self, int64_t at, uint64_t label) except? 1 nogil
-    @cython.locals(number=uint64_t, word=int64_t)
-    cdef inline uint64_t key6(self, int64_t at, uint64_t label) except? 1 nogil
+    cdef inline uint64_t key4(self, uint64_t at, uint64_t label) except? 1 nogil
+    @cython.locals(number=uint64_t, word=uint64_t)
+    cdef inline uint64_t key6(self, uint64_t at, uint64_t label) except? 1 nogil

@@ -7,9 +7,8 @@ Nothing is decided here: a wrong guess, or none, costs time and nothing else.
 
 from __future__ import annotations
 
-from ..wire import bits, ipv4, ipv6, protocol, udp
+from ..wire import bits, ipv4, ipv6, order, protocol, udp
 from ..wire.batch import Batch
-from ..wire.packet import swap32, swap64
 from . import row
 from .table import FlowTable
 
@@ -54,15 +53,15 @@ class Lookahead:
         number = self.u8[at + ipv4.PROTOCOL]
         if number != protocol.TCP and number != protocol.UDP:
             return 0
-        label |= number << row.LABEL_PROTOCOL | swap32(self.u32[(at + ipv4.HEADER) >> 2])
-        return self.table.key(0, bits.V4_MAPPED | swap32(self.u32[(at + ipv4.SOURCE) >> 2]),
-                              0, bits.V4_MAPPED | swap32(self.u32[(at + ipv4.DESTINATION) >> 2]), label)
+        label |= number << row.LABEL_PROTOCOL | order.swap32(self.u32[(at + ipv4.HEADER) >> 2])
+        return self.table.key(0, bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.SOURCE) >> 2]),
+                              0, bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.DESTINATION) >> 2]), label)
 
     def key6(self, at: int, label: int) -> int:
         number = self.u8[at + ipv6.NEXT_HEADER]
         if number != protocol.TCP and number != protocol.UDP:
             return 0
-        label |= number << row.LABEL_PROTOCOL | swap32(self.u32[(at + ipv6.HEADER) >> 2])
+        label |= number << row.LABEL_PROTOCOL | order.swap32(self.u32[(at + ipv6.HEADER) >> 2])
         word = (at + ipv6.SOURCE) >> 3
-        return self.table.key(swap64(self.u64[word]), swap64(self.u64[word + 1]),
-                              swap64(self.u64[word + 2]), swap64(self.u64[word + 3]), label)
+        return self.table.key(order.swap64(self.u64[word]), order.swap64(self.u64[word + 1]),
+                              order.swap64(self.u64[word + 2]), order.swap64(self.u64[word + 3]), label)

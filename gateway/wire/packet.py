@@ -7,25 +7,13 @@ host order (IPv4 mapped), `ports` is source << 16 | destination. An ICMP identif
 
 from __future__ import annotations
 
-from . import bits, fault, icmp, ipv4, ipv6, kind, protocol, tcp, udp, vnet
+from . import bits, fault, icmp, ipv4, ipv6, kind, order, protocol, tcp, udp, vnet
 from .batch import Batch
 from .crc32c import Crc32c
 
 
-def swap16(value: int) -> int:
-    return (value >> 8 | value << 8) & bits.M16
-
-
-def swap32(value: int) -> int:
-    return (value >> 24 | value >> 8 & 0xFF00 | (value & 0xFF00) << 8 | value << 24) & bits.M32
-
-
-def swap64(value: int) -> int:
-    return (swap32(value & bits.M32) << 32 | swap32(value >> 32)) & bits.M64
-
-
 def fold(total: int) -> int:
-    total = (total & bits.M16) + (total >> 16)
+    """A sum of 16-bit words, below 2**32, as one of them, carries added back in."""
     total = (total & bits.M16) + (total >> 16)
     return (total & bits.M16) + (total >> 16)
 
@@ -78,7 +66,7 @@ class Packet:
         """A header is read in its five words of 32 bits: one that is quoted lies at a multiple of 4 only."""
         word = self.at >> 2
         first, second, third = self.u32[word], self.u32[word + 1], self.u32[word + 2]
-        header, total = (first & 15) << 2, swap16(first >> 16)
+        header, total = (first & 15) << 2, order.swap16(first >> 16)
         if header < ipv4.HEADER:
             return fault.BAD_VERSION
         if header > length:
@@ -89,19 +77,20 @@ class Packet:
             if not self.quoted:
                 return fault.TRUNCATED
             total = length
-        words = first + second + third + self.u32[word + 3] + self.u32[word + 4]
+        source, destination = self.u32[word + 3], self.u32[word + 4]
+        words = first + second + third + source + destination
         for index in range(word + (ipv4.HEADER >> 2), word + (header >> 2)):
             words += self.u32[index]
-        if fold((words & bits.M32) + (words >> 32)) != bits.M16:
+        if words % bits.M16 != 0:  # the one's complement sum is all ones; it is never 0, since there is a version
             return fault.BAD_CHECKSUM
         self.family = 4
         self.end = self.at + total
         self.transport = self.at + header
         self.ttl, self.protocol = third & 0xFF, third >> 8 & 0xFF
         self.source_high = self.destination_high = 0
-        self.source_low = bits.V4_MAPPED | swap32(self.u32[word + 3])
-        self.destination_low = bits.V4_MAPPED | swap32(self.u32[word + 4])
-        field = swap16(second >> 16)
+        self.source_low = bits.V4_MAPPED | order.swap32(source)
+        self.destination_low = bits.V4_MAPPED | order.swap32(destination)
+        field = order.swap16(second >> 16)
         self.fragment = field & (ipv4.MF | ipv4.OFFSET_MASK)
         self.atomic = field & (ipv4.DF | ipv4.MF | ipv4.OFFSET_MASK) == ipv4.DF
         return self.walk_options() if header > ipv4.HEADER else fault.NONE
@@ -127,17 +116,17 @@ class Packet:
         at = self.at
         if length < ipv6.HEADER:
             return fault.TRUNCATED
-        total = ipv6.HEADER + swap16(self.u16[(at + ipv6.PAYLOAD_LENGTH) >> 1])
+        total = ipv6.HEADER + order.swap16(self.u16[(at + ipv6.PAYLOAD_LENGTH) >> 1])
         if total > length:
             if not self.quoted:
                 return fault.TRUNCATED
             total = length
         self.family, self.end = 6, at + total
         self.ttl = self.u8[at + ipv6.HOP_LIMIT]
-        self.source_high = swap64(self.u64[(at + ipv6.SOURCE) >> 3])
-        self.source_low = swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
-        self.destination_high = swap64(self.u64[(at + ipv6.DESTINATION) >> 3])
-        self.destination_low = swap64(self.u64[(at + ipv6.DESTINATION + 8) >> 3])
+        self.source_high = order.swap64(self.u64[(at + ipv6.SOURCE) >> 3])
+        self.source_low = order.swap64(self.u64[(at + ipv6.SOURCE + 8) >> 3])
+        self.destination_high = order.swap64(self.u64[(at + ipv6.DESTINATION) >> 3])
+        self.destination_low = order.swap64(self.u64[(at + ipv6.DESTINATION + 8) >> 3])
         if ((self.source_high == 0 and self.source_low >> 32 == bits.V4_MAPPED >> 32)
                 or (self.destination_high == 0 and self.destination_low >> 32 == bits.V4_MAPPED >> 32)):
             return fault.MAPPED_ADDRESS
@@ -167,7 +156,7 @@ class Packet:
                     return fault.BAD_HEADER
                 size = ipv6.FRAGMENT_HEADER
                 self.fragment_header = at
-                field = swap16(self.u16[(at + ipv6.FRAGMENT_OFFSET) >> 1])
+                field = order.swap16(self.u16[(at + ipv6.FRAGMENT_OFFSET) >> 1])
                 self.fragment = field >> 3 | (field & ipv6.FRAGMENT_MORE) << 13
                 if self.fragment & ipv4.OFFSET_MASK:  # what headers follow was in the first part
                     self.protocol = self.u8[at]
@@ -200,13 +189,13 @@ class Packet:
         if self.quoted:
             if room < 8:
                 return fault.TRUNCATED
-            self.ports = swap32(self.u32[at >> 2])
+            self.ports = order.swap32(self.u32[at >> 2])
             if room >= tcp.CHECKSUM + 2:
                 self.checksum = at + tcp.CHECKSUM
             return fault.NONE
         if room < tcp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-        self.ports = swap32(self.u32[at >> 2])
+        self.ports = order.swap32(self.u32[at >> 2])
         header = self.u8[at + tcp.DATA_OFFSET] >> 4 << 2
         if header < tcp.HEADER or header > room:
             return fault.BAD_HEADER if self.fragment == 0 else fault.TINY_FRAGMENT
@@ -218,12 +207,12 @@ class Packet:
         at = self.transport
         if room < udp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-        self.ports = swap32(self.u32[at >> 2])
+        self.ports = order.swap32(self.u32[at >> 2])
         self.checksum = at + udp.CHECKSUM
         if self.quoted:
             return fault.NONE
         if self.protocol == protocol.UDP and self.fragment == 0:
-            length = swap16(self.u16[(at + udp.LENGTH) >> 1])
+            length = order.swap16(self.u16[(at + udp.LENGTH) >> 1])
             if length < udp.HEADER or length > room:
                 return fault.BAD_LENGTH
         wrong = self.parse_offload(udp.HEADER)
@@ -240,7 +229,7 @@ class Packet:
         self.icmp_meaning = self.meanings[(self.family == 6) << 8 | self.u8[at + icmp.TYPE]]
         self.checksum = at + icmp.CHECKSUM
         if self.icmp_meaning >= kind.REQUEST:
-            self.ports = swap16(self.u16[(at + icmp.ID) >> 1])
+            self.ports = order.swap16(self.u16[(at + icmp.ID) >> 1])
             self.ports |= self.ports << 16
         else:
             self.kind = self.icmp_meaning
@@ -255,7 +244,7 @@ class Packet:
         if self.protocol == protocol.SCTP or self.protocol == protocol.DCCP:
             if room < 12 and not (self.quoted and room >= 8):
                 return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-            self.ports = swap32(self.u32[self.transport >> 2])
+            self.ports = order.swap32(self.u32[self.transport >> 2])
             if self.protocol == protocol.DCCP:
                 self.checksum = self.transport + udp.CHECKSUM
             return fault.NONE if self.quoted else self.parse_offload(12)
@@ -288,13 +277,13 @@ class Packet:
         if not self.partial:  # words are summed by their place from the transport header on
             new, old = value, self.u8[at] << 8 | self.u8[at + 1]
             if (at - self.transport) & 1 == 0:
-                new, old = swap16(new), swap16(old)
+                new, old = order.swap16(new), order.swap16(old)
             present = self.u16[self.checksum >> 1] ^ bits.M16
             self.u16[self.checksum >> 1] = fold(present + new + (old ^ bits.M16)) ^ bits.M16
         self.u8[at], self.u8[at + 1] = value >> 8, value & 0xFF
 
     def load32(self, at: int) -> int:
-        return swap32(self.u32[at >> 2])
+        return order.swap32(self.u32[at >> 2])
 
     def rewrite(self, source_high: int, source_low: int, destination_high: int, destination_low: int,
                 ports: int, address_delta: int, transport_delta: int, hops: int) -> None:
@@ -306,7 +295,7 @@ class Packet:
         if self.checksum != 0:
             self.rewrite_transport(ports, address_delta, transport_delta)
         elif self.protocol == protocol.TCP:  # quoted, and cut off before its checksum
-            self.u32[self.transport >> 2] = swap32(ports)
+            self.u32[self.transport >> 2] = order.swap32(ports)
         elif self.protocol == protocol.SCTP:
             self.crc.finish(self.at, self.transport, self.end)
 
@@ -315,25 +304,25 @@ class Packet:
         """Addresses, hops left and the IPv4 header's checksum."""
         at = self.at
         if self.family == 4:
-            self.u32[(at + ipv4.SOURCE) >> 2] = swap32(source_low & bits.M32)
-            self.u32[(at + ipv4.DESTINATION) >> 2] = swap32(destination_low & bits.M32)
+            self.u32[(at + ipv4.SOURCE) >> 2] = order.swap32(source_low & bits.M32)
+            self.u32[(at + ipv4.DESTINATION) >> 2] = order.swap32(destination_low & bits.M32)
             third = self.u32[(at + ipv4.TTL) >> 2]  # hops left, protocol, checksum
             total = fold((third >> 16 ^ bits.M16) + address_delta + (bits.M16 - hops)) ^ bits.M16
             self.u32[(at + ipv4.TTL) >> 2] = total << 16 | third & 0xFF00 | self.ttl - hops
         else:
-            self.u64[(at + ipv6.SOURCE) >> 3] = swap64(source_high)
-            self.u64[(at + ipv6.SOURCE + 8) >> 3] = swap64(source_low)
-            self.u64[(at + ipv6.DESTINATION) >> 3] = swap64(destination_high)
-            self.u64[(at + ipv6.DESTINATION + 8) >> 3] = swap64(destination_low)
+            self.u64[(at + ipv6.SOURCE) >> 3] = order.swap64(source_high)
+            self.u64[(at + ipv6.SOURCE + 8) >> 3] = order.swap64(source_low)
+            self.u64[(at + ipv6.DESTINATION) >> 3] = order.swap64(destination_high)
+            self.u64[(at + ipv6.DESTINATION + 8) >> 3] = order.swap64(destination_low)
             self.u8[at + ipv6.HOP_LIMIT] = self.ttl - hops
 
     def rewrite_transport(self, ports: int, address_delta: int, transport_delta: int) -> None:
         where = self.checksum >> 1
         number = self.protocol
         if number == protocol.ICMP or number == protocol.ICMPV6:
-            self.u16[(self.transport + icmp.ID) >> 1] = swap16(ports & bits.M16)
+            self.u16[(self.transport + icmp.ID) >> 1] = order.swap16(ports & bits.M16)
         else:
-            self.u32[self.transport >> 2] = swap32(ports)
+            self.u32[self.transport >> 2] = order.swap32(ports)
         present = self.u16[where]
         if self.partial:  # holds the pseudo-header's sum, which has addresses but no ports, and ICMPv4 has none
             if number != protocol.ICMP:
