@@ -41,7 +41,7 @@ cdef class Engine:
     cdef uint32_t[::1] r32
     cdef uint64_t[::1] r64
     cdef readonly uint64_t[::1] counters
-    cdef readonly int64_t flow, direction, mtu
+    cdef readonly uint64_t flow, direction, mtu
     cdef uint64_t key
     cdef bint opened
 
@@ -49,23 +49,23 @@ cdef class Engine:
     @cython.locals(ended=int64_t, base=int64_t, before=int64_t, late=uint64_t)
     cpdef int64_t end_expired(self, uint32_t now, int64_t budget) except? -1 nogil
     @cython.locals(present=int64_t)
-    cdef int64_t reason(self, int64_t base) except? -1 nogil
+    cdef int64_t reason(self, uint64_t base) except? -1 nogil
     cpdef bind(self, Batch batch)
-    @cython.locals(index=int64_t, slow=int64_t, verdict=int64_t, ahead=bint)
-    cpdef int64_t run(self, int64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(index=uint64_t, slow=int64_t, verdict=int64_t, ahead=bint)
+    cpdef int64_t run(self, uint64_t side, uint32_t now) except? -1 nogil
     @cython.locals(wrong=int64_t)
-    cpdef int64_t step(self, int64_t index, int64_t side, uint32_t now) except? -1 nogil
-    @cython.locals(label=uint64_t, key=uint64_t, reference=int64_t)
-    cpdef int64_t pass_on(self, int64_t index, int64_t side, uint32_t now, bint oversize) except? -1 nogil
-    @cython.locals(base=int64_t, other=int64_t, label=uint64_t, leaves=int64_t, verdict=int64_t, address_delta=uint64_t,
-                   transport_delta=uint64_t, ports=uint64_t)
-    cdef int64_t forward(self, int64_t index, int64_t side, int64_t direction, uint32_t now,
+    cdef inline int64_t step(self, uint64_t index, uint64_t side, uint32_t now) except? -1 nogil
+    @cython.locals(label=uint64_t, reference=int64_t)
+    cpdef int64_t pass_on(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil
+    @cython.locals(base=uint64_t, other=uint64_t, label=uint64_t, original=uint64_t, leaves=uint64_t, verdict=int64_t,
+                   address_delta=uint64_t, transport_delta=uint64_t, ports=uint64_t)
+    cdef inline int64_t forward(self, uint64_t index, uint64_t side, uint64_t direction, uint32_t now,
                          bint oversize) except? -1 nogil
     @cython.locals(is_tcp=bint, end=uint64_t)
-    cdef bint leads_nowhere(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
-    cdef int64_t knock(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
+    cdef bint leads_nowhere(self, uint64_t base, uint64_t direction, uint32_t now) except? -1 nogil
+    cdef int64_t knock(self, uint64_t base, uint64_t direction, uint32_t now) except? -1 nogil
     @cython.locals(change=uint64_t)
-    cdef int renumber(self, int64_t base, int64_t other) except? -1 nogil
-    @cython.locals(at=int64_t, number=int64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)
-    cdef int64_t refresh(self, int64_t base, int64_t direction, uint32_t now) except? -1 nogil
-    cdef bint refreshes(self, int64_t base, int64_t direction) except? -1 nogil
+    cdef int renumber(self, uint64_t base, uint64_t other) except? -1 nogil
+    @cython.locals(at=uint64_t, number=uint64_t, verdict=int64_t, lifetime=uint64_t, queried=bint)
+    cdef inline int64_t refresh(self, uint64_t base, uint64_t side, uint64_t direction,
+                                uint32_t now) except? -1 nogil

@@ -55,7 +55,7 @@ class Engine:
         self.target = Target(self.table, self.packet, self.decider, self.options)
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
                              self.records, self.target)
-        self.tracker = Tracker(self.table, self.packet)
+        self.tracker = Tracker(self.table, self.packet, self.batch)
         self.identifiers = Identifiers(keys[3], keys[0], self.batch)
         self.flow = self.direction = self.mtu = self.key = 0
         self.opened = False
@@ -121,6 +121,7 @@ class Engine:
         self.batch = batch
         self.packet.bind(batch)
         self.identifiers.bind(batch)
+        self.tracker.bind(batch)
         self.lookahead.bind(batch)
 
     def run(self, side: int, now: int) -> int:
@@ -156,15 +157,11 @@ class Engine:
         oversize: do so although it is larger than the other side's MTU; the caller fragments it.
         """
         label = side << row.LABEL_SIDE | self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports
-        key = self.key
-        if key == 0:
-            key = self.table.key(self.packet.source_high, self.packet.source_low,
-                                 self.packet.destination_high, self.packet.destination_low, label)
-        reference = self.table.find_keyed(key, self.packet.source_high, self.packet.source_low,
+        reference = self.table.find_keyed(self.key, self.packet.source_high, self.packet.source_low,
                                           self.packet.destination_high, self.packet.destination_low, label, now)
         self.opened = reference == 0
         if reference == 0:
-            reference = self.opener.open(side, key, now, oversize)
+            reference = self.opener.open(side, self.table.sought, now, oversize)
             if reference == 0:
                 self.mtu = self.options.mtu[self.opener.decider.leaves]
                 return self.opener.verdict
@@ -177,25 +174,25 @@ class Engine:
         if self.packet.ttl <= 1:
             return Verdict.REJECT_TTL_EXCEEDED
         other = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
-        label = self.r64[base * row.WORDS + row.REPLY_LABEL - direction]
+        original, label = self.r64[base * row.WORDS + row.ORIGINAL_LABEL], self.r64[base * row.WORDS + row.REPLY_LABEL]
+        address_delta, transport_delta = original >> row.DELTA_SHIFT, label >> row.DELTA_SHIFT
+        if direction == sides.REPLY:
+            label = original
+            address_delta ^= bits.M16
+            transport_delta ^= bits.M16
         leaves = label >> row.LABEL_SIDE & 1
         self.mtu = self.options.mtu[leaves]
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
         if leaves == side and not self.opened and self.leads_nowhere(base, direction, now):
             return self.pass_on(index, side, now, oversize)  # begins another flow, and comes here no second time
-        verdict = self.refresh(base, direction, now)
+        verdict = self.refresh(base, side, direction, now)
         if leaves == side and verdict == Verdict.ACCEPT:
             verdict = self.knock(base, direction, now)
         if verdict != Verdict.ACCEPT:
             return verdict
         self.r32[base * row.QUADS + row.PACKETS] = (self.r32[base * row.QUADS + row.PACKETS] + 1) & bits.M32
         self.r64[base * row.WORDS + row.OCTETS] += self.packet.end - self.packet.at
-        address_delta = self.r16[base * row.HALVES + row.ADDRESS_DELTA]
-        transport_delta = self.r16[base * row.HALVES + row.TRANSPORT_DELTA]
-        if direction == sides.REPLY:
-            address_delta ^= bits.M16
-            transport_delta ^= bits.M16
         if self.packet.tcp_flags & tcp.SYN:
             self.tracker.clamp(self.options.segment_limit[self.packet.family == 6])
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
@@ -244,8 +241,8 @@ class Engine:
             if self.packet.protocol != protocol.TCP:
                 self.r16[base * row.HALVES + row.IDENTIFIER_CHANGE + self.direction] = change
 
-    def refresh(self, base: int, direction: int, now: int) -> int:
-        """Step the flow's state and put off its end; the verdict on a packet that does not fit."""
+    def refresh(self, base: int, side: int, direction: int, now: int) -> int:
+        """Step the flow's state and put off its end, as a rule only for what comes from inside (RFC 4787 REQ-6)."""
         at = base * row.BYTES
         number = self.packet.protocol
         if number == protocol.TCP:
@@ -259,12 +256,6 @@ class Engine:
             return Verdict.DROP_UNSOLICITED
         if direction == sides.REPLY:
             self.r8[at + row.STATE] = state.ACTIVE
-        if self.refreshes(base, direction):
+        if side == sides.INSIDE or self.options.inbound_refresh:
             self.r32[base * row.QUADS + row.EXPIRES] = (now + self.options.lifetime[number]) & bits.M32
         return Verdict.ACCEPT
-
-    def refreshes(self, base: int, direction: int) -> bool:
-        """Outbound packets keep a flow alive; inbound ones only if so configured (RFC 4787 REQ-6)."""
-        if self.options.inbound_refresh:
-            return True
-        return (self.r64[base * row.WORDS + row.ORIGINAL_LABEL + direction] >> row.LABEL_SIDE & 1) == sides.INSIDE

@@ -24,6 +24,7 @@ OCTETS_MASK = 0xFFFFFFFFFFFF
 OPENING_SHIFT = 48
 TUPLE_STRIDE = 4  # from ORIGINAL_SOURCE to REPLY_SOURCE
 LABEL_MASK = 0xFFFFFFFFFFFF
+DELTA_SHIFT = 48  # above the labels in their words: ADDRESS_DELTA, and TRANSPORT_DELTA
 
 # 16-bit fields: the top halves of the two label words (little-endian), and word 14's.
 ADDRESS_DELTA = 35  # folded one's complement sum that an ORIGINAL packet's address change adds to a checksum

@@ -18,18 +18,19 @@ cdef class FlowTable:
     cdef readonly uint64_t[::1] r64
     cdef readonly uint32_t[::1] index
     cdef uint64_t key0, key1, slots, tag_mask
+    cdef readonly uint64_t sought
     cdef int64_t free, cursor
     cdef uint32_t row_bits, row_mask, kind_mask, step
 
     cpdef int64_t find(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                        uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
-    @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, found=int64_t)
+    @cython.locals(slot=uint64_t, wanted=uint64_t, distance=uint64_t, entry=uint64_t, found=uint64_t)
     cpdef int64_t find_keyed(self, uint64_t key, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                              uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
-    @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t)
+    @cython.locals(slot=uint64_t, wanted=uint64_t, distance=uint64_t, entry=uint64_t)
     cpdef int64_t candidate(self, uint64_t key) except? -1 nogil
-    @cython.locals(direction=int64_t, first=int64_t, word=int64_t)
-    cdef inline bint has_tuple(self, int64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
+    @cython.locals(direction=uint64_t, first=uint64_t, word=uint64_t)
+    cdef inline bint has_tuple(self, uint64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                         uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
     @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, head=int64_t)
     cpdef int64_t find_mapping_keyed(self, uint64_t key, int64_t kind, uint64_t high, uint64_t low, uint64_t scope_high,
@@ -52,7 +53,7 @@ cdef class FlowTable:
     @cython.locals(alone=bint)
     cpdef bint link(self, int64_t member, uint64_t original=*, uint64_t reply=*) except? -1 nogil
     cpdef int64_t close(self, int64_t member) except? -1 nogil
-    cpdef bint expired(self, int64_t member, uint32_t now) except? -1 nogil
+    cpdef bint expired(self, uint64_t member, uint32_t now) except? -1 nogil
     @cython.locals(_=int64_t)
     cpdef int64_t next_expired(self, uint32_t now, int64_t budget) except? -1 nogil
 
@@ -76,8 +77,8 @@ cdef class FlowTable:
                                uint64_t scope_low, uint64_t label) noexcept nogil
     @cython.locals(word=int64_t, remote=int64_t, scope=uint32_t)
     cpdef uint64_t row_key(self, int64_t member, int64_t kind) except? 1 nogil
-    cpdef int64_t home(self, uint64_t key) noexcept nogil
-    cdef inline int64_t displacement(self, uint32_t entry) noexcept nogil
+    cpdef uint64_t home(self, uint64_t key) noexcept nogil
+    cdef inline uint64_t displacement(self, uint64_t entry) noexcept nogil
     @cython.locals(slot=int64_t, distance=int64_t, end=int64_t, tag=uint64_t)
     cdef bint insert(self, int64_t member, int64_t kind, uint64_t key) except? -1 nogil
     @cython.locals(slot=int64_t)

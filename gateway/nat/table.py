@@ -22,15 +22,15 @@ from .siphash import hash_pair
 class FlowTable:
     """Up to `capacity` rows. Memory is reserved at once and touched only when used.
 
-    r8, r16, r32, r64: the rows (`nat.row`) by 1, 2, 4 and 8 bytes. Time is in ticks, modulo 2**32. high_water: rows
-    above it were never used. guests: those opened from outside. crowds: told of every port that a row gives up.
+    r8, r16, r32, r64: the rows (`nat.row`) by 1, 2, 4 and 8 bytes. Time is in ticks, modulo 2**32. high_water: the last
+    row ever used. guests: flows opened from outside. crowds: told of each port a row gives up. sought: the last key.
     """
 
     def __init__(self, capacity: int, key0: int, key1: int) -> None:
         if not 1 <= capacity <= bounds.ROW_LIMIT:
             raise ValueError(f"a flow table holds 1 to {bounds.ROW_LIMIT} flows, not {capacity}")
         self.capacity, self.key0, self.key1 = capacity, key0, key1
-        self.live = self.guests = self.high_water = self.free = self.cursor = 0
+        self.live = self.guests = self.high_water = self.free = self.cursor = self.sought = 0
         self.slots = bounds.SLOTS_PER_ROW * capacity
         rows = reserve((capacity + 1) * row.BYTES)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
@@ -45,12 +45,12 @@ class FlowTable:
     def find(self, source_high: int, source_low: int, destination_high: int, destination_low: int, label: int,
              now: int) -> int:
         """row * 2 + direction of the live row that has this tuple; 0 when there is none."""
-        return self.find_keyed(self.key(source_high, source_low, destination_high, destination_low, label),
-                               source_high, source_low, destination_high, destination_low, label, now)
+        return self.find_keyed(0, source_high, source_low, destination_high, destination_low, label, now)
 
     def find_keyed(self, key: int, source_high: int, source_low: int, destination_high: int, destination_low: int,
                    label: int, now: int) -> int:
-        """The same, given the tuple's `key`."""
+        """The same, given the tuple's `key`, or 0 where that is not known yet."""
+        self.sought = key = key or self.key(source_high, source_low, destination_high, destination_low, label)
         slot = self.home(key)
         wanted = (key & self.tag_mask) << bounds.DISPLACEMENT_BITS + 1  # a tuple: the high bit of its kind is 0
         for distance in range(bounds.PROBE_LIMIT):

@@ -8,7 +8,8 @@ exact next sequence number (RFC 5961), so that nobody who merely guesses a windo
 
 from __future__ import annotations
 
-from ..wire import bits, sides, tcp
+from ..wire import bits, order, sides, tcp
+from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import row, state
 from .table import FlowTable
@@ -38,17 +39,22 @@ GRID = {
 
 def after(one: int, other: int) -> bool:
     """Whether sequence number `one` lies after `other` (RFC 9293 section 3.4)."""
-    return ((one - other) & bits.M32) - 1 < state.HALF if one != other else False
+    return (one - other - 1) & bits.M32 < state.HALF
 
 
 class Tracker:
     """Steps the TCP state of a flow's row by the packet that has just been parsed."""
 
-    def __init__(self, table: FlowTable, packet: Packet) -> None:
+    def __init__(self, table: FlowTable, packet: Packet, batch: Batch) -> None:
         self.packet, self.r8, self.r32 = packet, table.r8, table.r32
         cells = [GRID[direction][event][column] for direction in (sides.ORIGINAL, sides.REPLY)
                  for event in range(state.EVENTS) for column in range(state.STATES)]
         self.grid = memoryview(bytearray(cells))
+        self.bind(batch)
+
+    def bind(self, batch: Batch) -> None:
+        """Read segments of this batch from now on."""
+        self.u32 = batch.u32
 
     def step(self, base: int, direction: int) -> int:
         """Step row `base` by the packet; returns ACCEPT or why the packet does not belong."""
@@ -126,10 +132,11 @@ class Tracker:
     def read(self, base: int, direction: int) -> None:
         """The segment's numbers; `window` scaled as agreed."""
         at = self.packet.transport
-        self.sequence = self.packet.load32(at + tcp.SEQUENCE)
-        self.acknowledgement = self.packet.load32(at + tcp.ACKNOWLEDGEMENT)
-        self.window = self.packet.load16(at + tcp.WINDOW)
-        length = self.packet.end - at - (self.packet.load8(at + tcp.DATA_OFFSET) >> 4 << 2)
+        self.sequence = order.swap32(self.u32[(at + tcp.SEQUENCE) >> 2])
+        self.acknowledgement = order.swap32(self.u32[(at + tcp.ACKNOWLEDGEMENT) >> 2])
+        fourth = order.swap32(self.u32[(at + tcp.DATA_OFFSET) >> 2])  # the header's length, flags, window
+        self.window = fourth & bits.M16
+        length = self.packet.end - at - (fourth >> 28 << 2)
         if self.packet.tcp_flags & (tcp.SYN | tcp.FIN):
             length += 1
         self.following = (self.sequence + length) & bits.M32
@@ -182,16 +189,17 @@ class Tracker:
         peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE
         windows = base * row.BYTES + row.TCP_WINDOW
         own_window, peer_window = self.r8[windows + direction], self.r8[windows + (1 - direction)]
+        known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
         if peer_window != 0 and self.packet.tcp_flags & tcp.ACK:
-            lag = max(1 << self.reach(base, direction), state.MAX_ACK_WINDOW)
+            lag = max(1 << (own_window if known else state.WIDEST), state.MAX_ACK_WINDOW)
             end = self.r32[peer + row.TCP_END]
-            known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
             if (known and after(self.acknowledgement, end)) or after((end - lag) & bits.M32, self.acknowledgement):
                 return False
         if own_window == 0:
             self.begin(base, direction)
             return True
-        oldest = (self.r32[own + row.TCP_END] - (1 << self.reach(base, 1 - direction)) - 1) & bits.M32
+        reach = peer_window if known else state.WIDEST
+        oldest = (self.r32[own + row.TCP_END] - (1 << reach) - 1) & bits.M32
         return not after(self.sequence, self.r32[own + row.TCP_MAX_END]) and not after(oldest, self.following)
 
     def slide(self, base: int, direction: int) -> None:
@@ -201,10 +209,11 @@ class Tracker:
         at = base * row.BYTES + row.TCP_WINDOW + direction
         if after(self.following, self.r32[own + row.TCP_END]):
             self.r32[own + row.TCP_END] = self.following
-        size = 1
-        while self.window >> size != 0:
-            size += 1
-        if size > self.r8[at]:
+        size = self.r8[at]
+        if size == 0 or self.window >> size != 0:
+            size = 1
+            while self.window >> size != 0:
+                size += 1
             self.r8[at] = size
         if self.packet.tcp_flags & tcp.ACK:
             sent = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_END
