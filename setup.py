@@ -36,7 +36,7 @@ CONSTANTS = [
     "gateway/nat/state.py",
     "gateway/nat/verdict.py",
 ]
-GIVEN = ["gateway/wire/order.py"]  # what C has already: the `.pxd` says where
+GIVEN = ["gateway/wire/order.py", "gateway/nat/prefetch.py"]  # what C has already: the `.pxd` says where
 # One memory is read in views of 1, 2, 4 and 8 bytes: the compiler must not assume that they never overlap.
 # The compiler stops inlining when a file has grown by so many percent, and Cython's own code, most of each file, uses
 # that up before the packet path has its turn.

@@ -1,7 +1,8 @@
-"""Fetches from memory what a batch's packets will need, before the first of them needs it.
+"""Asks memory for what a batch's packets will need, before the first of them needs it.
 
 In a large table each packet waits for its index slot, then for its row: two trips to memory, one after the other.
-Here all packets' slots are read first, then all their rows. No read waits for the one before, so they overlap.
+Here all packets' slots are asked for first, then all their rows, and meanwhile the work goes on: what is asked for
+first has come when the last was asked for.
 Nothing is decided here: a wrong guess, or none, costs time and nothing else.
 """
 
@@ -9,19 +10,15 @@ from __future__ import annotations
 
 from ..wire import bits, ipv4, ipv6, order, protocol, udp
 from ..wire.batch import Batch
-from . import row
+from . import prefetch, row
 from .table import FlowTable
 
 
 class Lookahead:
-    """keys: by frame, the hash of its tuple; 0 where it is not a plain TCP or UDP packet.
-
-    touched: of no meaning; it keeps the reads from being left out.
-    """
+    """keys: by frame, the hash of its tuple; 0 where it is not a plain TCP or UDP packet."""
 
     def __init__(self, table: FlowTable, batch: Batch) -> None:
         self.table, self.r64, self.index = table, table.r64, table.index
-        self.touched = 0
         self.keys = memoryview(bytearray(8)).cast("Q")
         self.bind(batch)
 
@@ -32,14 +29,15 @@ class Lookahead:
             self.keys = memoryview(bytearray(8 * batch.capacity)).cast("Q")
 
     def run(self, side: int) -> None:
-        """Fill in `keys` for the bound batch, whose frames come from `side`, and touch what they lead to."""
+        """Fill in `keys` for the bound batch, whose frames come from `side`, and ask for what they lead to."""
         for frame in range(self.batch.count):
-            self.keys[frame] = self.key(self.batch.start[frame], self.batch.length[frame], side << row.LABEL_SIDE)
-        for frame in range(self.batch.count):
-            self.touched ^= self.index[self.table.home(self.keys[frame])]
+            key = self.key(self.batch.start[frame], self.batch.length[frame], side << row.LABEL_SIDE)
+            self.keys[frame] = key
+            prefetch.prefetch32(self.index, self.table.home(key))
         for frame in range(self.batch.count):
             at = self.table.candidate(self.keys[frame]) * row.WORDS
-            self.touched ^= self.r64[at] ^ self.r64[at + row.ORIGINAL_LABEL]
+            prefetch.prefetch64(self.r64, at)
+            prefetch.prefetch64(self.r64, at + row.ORIGINAL_LABEL)
 
     def key(self, at: int, length: int, label: int) -> int:
         """The hash of the tuple of the packet at `at`, if its ports are where most packets have them."""
