@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from gateway.testing import Simulator
 from gateway.testing.strategies import EGRESS, INTERNAL, Step, flows, fragments, packet, packets, payloads
-from gateway.wire import build, protocol
+from gateway.wire import build, protocol, sides
 from tests.seen import is_error, quoted, seen
 from tests.worlds import A4, A6, B4, E4, FIRST, HOSTS, INTERNAL_POOLS, S4, S6, out, world
+
+from .gate import SPEEDS, Gate
 
 TIGHT = {"portRange": "40000-40003"}
 RELOADS = {
@@ -150,3 +152,16 @@ def test_a_reload_that_takes_the_pools_away_does_not_leak_live_or_new_flows():
     sim.inject("inside", first)
     sim.inject("inside", build.udp_datagram(B4, 40000, S4, 53))
     assert_nothing_leaks(sim)
+
+
+@pytest.mark.parametrize("arrived", [b"", bytes(40), build.tcp_segment("203.0.113.1", 80, "198.51.100.10", 40000)])
+@pytest.mark.parametrize("pure", SPEEDS)
+def test_what_a_slot_held_before_does_not_let_the_next_frame_out(arrived, pure):
+    """A link may fill a slot of the batch without a word about the side on which the last frame there left."""
+    gate = Gate(pure=pure)
+    assert gate.send("192.168.1.2", 40000)
+    gate.batch.clear()
+    gate.batch.append(arrived)
+    gate.batch.out[0] = sides.OUTSIDE
+    gate.translator.translate(gate.batch, sides.OUTSIDE, gate.now)
+    assert gate.batch.out[0] == sides.NOWHERE
