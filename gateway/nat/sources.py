@@ -33,6 +33,7 @@ class Sources:
         self.key0, self.key1 = key0, key1
         self.capacity = table.capacity + 1
         self.egress: list[tuple[int, int]] = []
+        self.hosts = memoryview(bytearray(4)).cast("I")
         self.active = self.rehearsing = False
         self.rate = 0
         self.forget()
@@ -50,16 +51,20 @@ class Sources:
         self.flow_limit, self.port_limit = limits.flows_per_source, limits.ports_per_source
         self.rate = limits.new_flows_per_second_per_source
         self.first6, self.egress = len(settings.egress4), [*settings.egress4, *settings.egress6]
-        self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
+        moved = self.egress != before
+        if moved:
+            self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
         self.active = (self.flow_limit | self.port_limit | self.rate != 0
                        or len(settings.egress4) > 1 or len(settings.egress6) > 1)
         if self.active and not was_active:
             self.forget()
+            self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
             for member in range(1, self.table.high_water + 1):
                 if self.t8[member * row.BYTES + row.FLAGS] & row.USED:
                     self.take_over(member)
         elif self.active:
-            self.pair_anew(before)
+            if moved:  # never in a gateway that runs: with a million hosts it takes a tenth of a second
+                self.pair_anew(before)
             if self.rate != was_rate:
                 for number in range(1, self.known + 1):
                     self.r64[number * account.WORDS + account.PAID] = 0
