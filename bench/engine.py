@@ -47,12 +47,17 @@ def module(name: str, interpreted: bool) -> ModuleType:
     return twin.interpreted(name) if interpreted else importlib.import_module(f"gateway.{name}")
 
 
+def resources(flows: int, addresses: int) -> str:
+    """A table of so many flows, and egress addresses from 198.51.100.10 on."""
+    egress = ", ".join(f"198.51.{100 + (10 + number) // 256}.{(10 + number) % 256}" for number in range(addresses))
+    return RESOURCES.format(addresses=egress, flows=flows)
+
+
 class Engine:
     """A translator and the one batch it is fed with, as in the running gateway."""
 
     def __init__(self, interpreted: bool = False, flows: int = 262_144, addresses: int = 8) -> None:
-        egress = ", ".join(f"198.51.100.{10 + number}" for number in range(addresses))
-        rules: Any = build(load(RESOURCES.format(addresses=egress, flows=flows)))
+        rules: Any = build(load(resources(flows, addresses)))
         if interpreted:
             rules = module("match.ruleset", True).Ruleset(rules.sets, rules.settings)
         self.translator = module("nat.translator", interpreted).Translator(rules, SEED)
@@ -69,6 +74,11 @@ class Engine:
         took = time.perf_counter_ns() - began
         self.translator.outbox.clear()
         return took
+
+    def rest(self, ticks: int = 50) -> None:
+        """As a gateway does that has run for some seconds."""
+        for _ in range(ticks):
+            self.translator.tick(NOW)
 
     def accepted(self) -> list[bytes]:
         """What of the last batch goes out."""

@@ -80,6 +80,7 @@ def established(results: Results, column: str, interpreted: bool, flows: int) ->
 def new(results: Results, column: str, interpreted: bool, flows: int) -> None:
     for name, make in (("UDP", datagrams), ("TCP", segments)):
         one = Engine(interpreted)
+        one.rest()
         took = sum(one.translate(some, sides.INSIDE) for some in chunks(make(flows), 64))
         if one.translator.live != flows:
             raise RuntimeError(f"{one.translator.live} of {flows} flows were opened")

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from gateway.nat cimport bounds, record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
+from gateway.nat.foresight cimport Foresight
 from gateway.nat.identifiers cimport Identifiers
 from gateway.nat.lookahead cimport Lookahead
 from gateway.nat.opener cimport Opener
@@ -28,6 +29,7 @@ cdef class Engine:
     cdef readonly Packet packet
     cdef readonly FlowTable table
     cdef readonly Lookahead lookahead
+    cdef readonly Foresight foresight
     cdef readonly Ports ports
     cdef readonly Decider decider
     cdef readonly Opener opener

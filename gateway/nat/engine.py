@@ -15,6 +15,7 @@ from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import bounds, record, row, state
 from .decider import Decider
+from .foresight import Foresight
 from .identifiers import Identifiers
 from .lookahead import Lookahead
 from .opener import Opener
@@ -52,9 +53,10 @@ class Engine:
         self.decider = Decider(self.packet, self.options)
         self.sources = Sources(self.table, keys[1], keys[2])
         self.records = Records(self.table, self.packet)
+        self.foresight = Foresight(self.lookahead, self.table, self.options, self.sources)
         self.target = Target(self.table, self.packet, self.decider, self.options)
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
-                             self.records, self.target)
+                             self.records, self.target, self.foresight)
         self.tracker = Tracker(self.table, self.packet, self.batch)
         self.identifiers = Identifiers(keys[3], keys[0], self.batch)
         self.flow = self.direction = self.mtu = self.key = 0
@@ -123,6 +125,7 @@ class Engine:
         self.identifiers.bind(batch)
         self.tracker.bind(batch)
         self.lookahead.bind(batch)
+        self.foresight.bind(batch)
 
     def run(self, side: int, now: int) -> int:
         """Translate the bound batch's frames from `side`; returns how many need the slow path."""
@@ -130,6 +133,7 @@ class Engine:
         ahead = self.table.live > bounds.LOOKAHEAD_FROM
         if ahead:
             self.lookahead.run(side)
+            self.foresight.run(side)
         for index in range(self.batch.count):
             self.key = self.lookahead.keys[index] if ahead else 0
             verdict = self.step(index, side, now)
@@ -137,7 +141,7 @@ class Engine:
             self.counters[verdict] += 1
             if verdict >= Verdict.ANSWER_ECHO and is_unfinished(verdict):
                 slow += 1
-        self.key = 0
+        self.key, self.opener.frame = 0, -1
         return slow
 
     def step(self, index: int, side: int, now: int) -> int:
@@ -161,6 +165,7 @@ class Engine:
                                           self.packet.destination_high, self.packet.destination_low, label, now)
         self.opened = reference == 0
         if reference == 0:
+            self.opener.frame = index if self.key else -1
             reference = self.opener.open(side, self.table.sought, now, oversize)
             if reference == 0:
                 self.mtu = self.options.mtu[self.opener.decider.leaves]

@@ -15,6 +15,8 @@ cdef class Lookahead:
     cdef uint32_t[::1] u32, index
     cdef uint64_t[::1] u64, r64
     cdef readonly uint64_t[::1] keys
+    cdef readonly uint32_t[::1] strangers
+    cdef readonly int64_t missing
 
     cpdef bind(self, Batch batch)
     @cython.locals(frame=uint64_t, key=uint64_t, at=uint64_t)

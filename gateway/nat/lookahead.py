@@ -15,11 +15,16 @@ from .table import FlowTable
 
 
 class Lookahead:
-    """keys: by frame, the hash of its tuple; 0 where it is not a plain TCP or UDP packet."""
+    """keys: by frame, the hash of its tuple; 0 where it is not a plain TCP or UDP packet.
+
+    strangers: the first `missing` of them are the frames, among those, whose tuple no row seems to have.
+    """
 
     def __init__(self, table: FlowTable, batch: Batch) -> None:
         self.table, self.r64, self.index = table, table.r64, table.index
+        self.missing = 0
         self.keys = memoryview(bytearray(8)).cast("Q")
+        self.strangers = memoryview(bytearray(4)).cast("I")
         self.bind(batch)
 
     def bind(self, batch: Batch) -> None:
@@ -27,15 +32,20 @@ class Lookahead:
         self.u8, self.u32, self.u64 = batch.u8, batch.u32, batch.u64
         if len(self.keys) < batch.capacity:
             self.keys = memoryview(bytearray(8 * batch.capacity)).cast("Q")
+            self.strangers = memoryview(bytearray(4 * batch.capacity)).cast("I")
 
     def run(self, side: int) -> None:
         """Fill in `keys` for the bound batch, whose frames come from `side`, and ask for what they lead to."""
+        self.missing = 0
         for frame in range(self.batch.count):
             key = self.key(self.batch.start[frame], self.batch.length[frame], side << row.LABEL_SIDE)
             self.keys[frame] = key
             prefetch.prefetch32(self.index, self.table.home(key))
         for frame in range(self.batch.count):
             at = self.table.candidate(self.keys[frame]) * row.WORDS
+            if at == 0 and self.keys[frame] != 0:
+                self.strangers[self.missing] = frame
+                self.missing += 1
             prefetch.prefetch64(self.r64, at)
             prefetch.prefetch64(self.r64, at + row.ORIGINAL_LABEL)
 

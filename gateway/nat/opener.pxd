@@ -1,9 +1,10 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from gateway.nat cimport bounds, record, row, state
+from gateway.nat cimport bounds, prefetch, record, row, state
 from gateway.nat cimport verdict as Verdict
 from gateway.nat.decider cimport Decider
+from gateway.nat.foresight cimport Foresight
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
 from gateway.nat.records cimport Records
@@ -32,11 +33,12 @@ cdef class Opener:
     cdef Sources sources
     cdef Records records
     cdef int64_t egress
-    cdef uint64_t reply, own
+    cdef uint64_t reply, own, mapping
     cdef public uint64_t opening
-    cdef readonly uint64_t touched
     cdef uint32_t[::1] index
     cdef Target target
+    cdef Foresight foresight
+    cdef public int64_t frame
     cdef readonly int64_t verdict, row
     cdef bint knocking
 

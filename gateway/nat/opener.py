@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..wire import bits, protocol, sides
 from ..wire.packet import Packet
-from . import bounds, record, row, state
+from . import bounds, prefetch, record, row, state
 from .decider import Decider
+from .foresight import Foresight
 from .options import Options
 from .ports import Ports
 from .records import Records
@@ -37,15 +38,17 @@ class Opener:
     """Opens flows for the packet that has just been parsed.
 
     `open` returns what `FlowTable.find` would from then on; 0 says that `verdict` holds instead.
+    frame: the packet's place in its batch if `Foresight` may have looked at it; else -1.
     """
 
     def __init__(self, table: FlowTable, ports: Ports, packet: Packet, decider: Decider, options: Options,
-                 sources: Sources, records: Records, target: Target) -> None:
+                 sources: Sources, records: Records, target: Target, foresight: Foresight) -> None:
         self.table, self.ports, self.packet, self.decider, self.options = table, ports, packet, decider, options
-        self.sources, self.records, self.target = sources, records, target
+        self.sources, self.records, self.target, self.foresight = sources, records, target, foresight
         self.r8, self.r16, self.r32, self.r64 = table.r8, table.r16, table.r32, table.r64
         self.index = table.index
-        self.egress = self.reply = self.own = self.touched = self.opening = 0
+        self.frame = -1
+        self.egress = self.reply = self.own = self.mapping = self.opening = 0
 
     def open(self, side: int, key: int, now: int, oversize: bool) -> int:
         """key: `FlowTable.key` of the packet's tuple.  oversize: do so although the packet is larger than the MTU
@@ -67,7 +70,7 @@ class Opener:
             self.verdict = self.refuse_row(side)
             return 0
         self.fill(side)
-        self.reply = 0
+        self.reply = self.mapping = 0
         self.verdict = self.choose_external(now)
         if self.verdict == Verdict.ACCEPT and not self.link(key, now):
             self.verdict = Verdict.DROP_TABLE_FULL
@@ -81,10 +84,12 @@ class Opener:
 
     def look_ahead(self) -> None:
         """Have the index slot of the source endpoint's mapping on its way from memory while the decision is made."""
-        if self.options.mapping[self.packet.protocol] == 0:
+        if self.frame >= 0 and self.foresight.own[self.frame]:
+            self.own = self.foresight.own[self.frame]
+        elif self.options.mapping[self.packet.protocol] == 0:
             self.own = self.table.mapping_key(bounds.INTERNAL, self.packet.source_high, self.packet.source_low, 0, 0,
                                               self.source_label())
-            self.touched ^= self.index[self.table.home(self.own)]
+            prefetch.prefetch32(self.index, self.table.home(self.own))
 
     def source_label(self) -> int:
         return self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports >> 16
@@ -176,7 +181,11 @@ class Opener:
     def reuse_mapping(self, scope: int, now: int) -> bool:
         """Endpoint-independent mapping: one internal endpoint keeps one external one (RFC 4787 REQ-1)."""
         at = self.row * row.WORDS
-        head = self.table.promote(self.find_own(scope), now)
+        head = self.find_own(scope)
+        if head == 0:
+            self.mapping = self.own
+            return False
+        head = self.table.promote(head, now)
         if head == 0:
             return False
         first = head * row.WORDS
@@ -223,6 +232,11 @@ class Opener:
     def choose_port(self, now: int) -> int:
         wanted = self.packet.ports >> 16
         preserve = self.options.preserves[self.packet.protocol] != 0
+        if (self.frame >= 0 and self.foresight.egress[self.frame] == self.egress
+                and self.decider.leaves == sides.OUTSIDE):
+            self.ports.foresee(self.foresight.reply[self.frame], self.foresight.external[self.frame])
+        else:
+            self.ports.foresee(0, 0)
         found = self.ports.allocate(self.row, wanted, self.decider.lowest_port(wanted),
                                     self.decider.highest_port(wanted), preserve, now)
         if found == 0:
@@ -246,7 +260,7 @@ class Opener:
         """Both index entries or neither; the checksum deltas that every packet of the flow will need."""
         self.write_deltas()
         self.r32[self.row * row.QUADS + row.EXPIRES] = self.first_end(now)
-        return self.table.link(self.row, key, self.reply)
+        return self.table.link(self.row, key, self.reply, self.mapping, self.ports.external)
 
     def first_end(self, now: int) -> int:
         """When the flow ends unless a packet refreshes it.
@@ -263,10 +277,11 @@ class Opener:
 
     def write_deltas(self) -> None:
         at = self.row * row.WORDS
-        old = (words32(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
-               + words32(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1]))
-        new = (words32(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
-               + words32(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1]))
+        old = words32(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
+        new = words32(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1])
+        if self.decider.through_mapping:  # otherwise the destination is what it was
+            old += words32(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1])
+            new += words32(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
         ports_old, ports_new = self.r64[at + row.ORIGINAL_LABEL] & bits.M32, self.r64[at + row.REPLY_LABEL] & bits.M32
         ports_old = (ports_old >> 16) + (ports_old & bits.M16)
         ports_new = (ports_new >> 16) + (ports_new & bits.M16)

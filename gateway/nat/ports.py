@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..wire import bits, protocol, sides
-from . import bounds, row
+from . import bounds, prefetch, row
 from .siphash import siphash2
 from .table import FlowTable
 
@@ -22,7 +22,8 @@ class Ports:
         self.table, self.index = table, table.index
         self.r8, self.r32, self.r64 = table.r8, table.r32, table.r64
         self.key0, self.key1 = key0, key1
-        self.counter = self.reply = self.touched = 0
+        self.counter = self.reply = self.external = 0
+        self.foresee(0, 0)
         self.excluded = memoryview(bytearray(2 * bounds.PORTS // 8))  # a bit a port: TCP's, then UDP's
 
     def exclude(self, number: int, ports: Iterable[int]) -> None:
@@ -36,6 +37,10 @@ class Ports:
             self.excluded[first + (port >> 3)] |= 1 << (port & 7)
         self.table.crowds.forget()
 
+    def foresee(self, reply: int, external: int) -> None:
+        """The keys that the row `allocate` is called for next has with the port that it wants; 0: not known."""
+        self.foreseen, self.foreseen_external = reply, external
+
     def allocate(self, member: int, wanted: int, lowest: int, highest: int, preserve: bool, now: int) -> int:
         """1 + a port from lowest to highest that is free for this row; 0 when there is none.
 
@@ -46,6 +51,7 @@ class Ports:
             return 0
         if preserve and lowest <= wanted <= highest and self.taken(member, wanted, now) == bounds.FREE:
             return wanted + 1
+        self.foresee(0, 0)
         crowd = self.crowd(member) if self.table.crowds.count else 0
         if crowd == 0:
             for _ in range(bounds.RANDOM_TRIES):
@@ -86,16 +92,16 @@ class Ports:
     def taken(self, member: int, port: int, now: int) -> int:
         """Whether a port is FREE for a row, TAKEN by the host or a mapping, or its reply TAKEN_TUPLE.
 
-        Sets `reply`, the key of the row's reply tuple if it had this port.
+        Sets `reply`, the key of the row's reply tuple if it had this port, and `external`, that of its mapping.
         """
         first = member * row.WORDS
         label = self.label_with(member, port)
         if self.is_excluded(label, port):
             return bounds.TAKEN
-        self.reply = self.table.key(self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
-                                    self.r64[first + row.REPLY_DESTINATION],
-                                    self.r64[first + row.REPLY_DESTINATION + 1], label)
-        self.touched ^= self.index[self.table.home(self.reply)]  # on its way while the mapping is looked for
+        self.reply = self.foreseen if self.foreseen else self.table.key(
+            self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
+            self.r64[first + row.REPLY_DESTINATION], self.r64[first + row.REPLY_DESTINATION + 1], label)
+        prefetch.prefetch32(self.index, self.table.home(self.reply))  # on its way while the mapping is looked for
         if self.is_mapped(member) and self.is_mapped_to(member, label & (row.LABEL_PROTOCOL_MASK | bits.M16), now):
             return bounds.TAKEN
         if self.table.find_keyed(self.reply, self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
@@ -127,10 +133,12 @@ class Ports:
         """Whether a live mapping has this external endpoint already, in this row's scope."""
         first = member * row.WORDS
         scope = self.r8[member * row.BYTES + row.MAPPING_SCOPE]
-        head = self.table.find_mapping(
-            bounds.EXTERNAL, self.r64[first + row.REPLY_DESTINATION], self.r64[first + row.REPLY_DESTINATION + 1],
-            self.r64[first + row.REPLY_SOURCE] if scope else 0,
-            self.r64[first + row.REPLY_SOURCE + 1] if scope else 0, label)
+        high, low = self.r64[first + row.REPLY_DESTINATION], self.r64[first + row.REPLY_DESTINATION + 1]
+        remote_high = self.r64[first + row.REPLY_SOURCE] if scope else 0
+        remote_low = self.r64[first + row.REPLY_SOURCE + 1] if scope else 0
+        self.external = self.foreseen_external if self.foreseen_external else self.table.mapping_key(
+            bounds.EXTERNAL, high, low, remote_high, remote_low, label)
+        head = self.table.find_mapping_keyed(self.external, bounds.EXTERNAL, high, low, remote_high, remote_low, label)
         return head != 0 and (self.table.promote(head, now) != 0 or self.is_long(head))
 
     def is_long(self, member: int) -> bool:

@@ -14,6 +14,7 @@ cdef class Records:
     cdef readonly uint64_t[::1] r64, lost, told
     cdef readonly uint32_t[::1] silent
     cdef readonly int64_t count
+    cdef readonly object ahead
     cdef public uint64_t now
     cdef public bint muted
 

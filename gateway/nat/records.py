@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..wire.packet import Packet
-from . import record, row
+from . import bounds, record, row
+from .memory import Ahead, reserve
 from .table import FlowTable
 
 
@@ -22,7 +23,9 @@ class Records:
     def __init__(self, table: FlowTable, packet: Packet) -> None:
         self.packet = packet
         self.t16, self.t64 = table.r16, table.r64
-        self.r64 = memoryview(bytearray(record.CAPACITY * record.WORDS * 8)).cast("Q")
+        memory = reserve(record.CAPACITY * record.WORDS * 8)
+        self.r64 = memory.cast("Q")
+        self.ahead = Ahead(memory, bounds.RECORDS_AHEAD)
         self.count = self.now = 0
         self.muted = False
         self.lost = memoryview(bytearray(8 * record.KINDS)).cast("Q")

@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from gateway.nat cimport bounds, row
+from gateway.nat cimport bounds, prefetch, row
 from gateway.nat.crowd cimport Crowds
 from gateway.nat.siphash cimport hash_pair
 from gateway.wire cimport bits, sides
@@ -12,6 +12,7 @@ cdef class FlowTable:
     cdef readonly int64_t capacity, live, high_water
     cdef public int64_t guests
     cdef readonly Crowds crowds
+    cdef readonly tuple ahead
     cdef readonly uint8_t[::1] r8
     cdef readonly uint16_t[::1] r16
     cdef readonly uint32_t[::1] r32
@@ -50,8 +51,10 @@ cdef class FlowTable:
 
     @cython.locals(taken=int64_t, word=int64_t)
     cpdef int64_t reserve(self) except? -1 nogil
+    cdef inline void expect(self, int64_t member) noexcept nogil
     @cython.locals(alone=bint)
-    cpdef bint link(self, int64_t member, uint64_t original=*, uint64_t reply=*) except? -1 nogil
+    cpdef bint link(self, int64_t member, uint64_t original=*, uint64_t reply=*, uint64_t internal=*,
+                    uint64_t external=*) except? -1 nogil
     cpdef int64_t close(self, int64_t member) except? -1 nogil
     cpdef bint expired(self, uint64_t member, uint32_t now) except? -1 nogil
     @cython.locals(_=int64_t)
@@ -62,7 +65,7 @@ cdef class FlowTable:
     @cython.locals(word=int64_t, label=uint64_t, scope=uint32_t, remote=int64_t, head=int64_t, ours=int64_t,
                    theirs=int64_t, same=bint)
     cdef int64_t mapping_of(self, int64_t member, uint64_t key) except? -1 nogil
-    cdef bint begin(self, int64_t member, uint64_t key) except? -1 nogil
+    cdef bint begin(self, int64_t member, uint64_t internal, uint64_t external) except? -1 nogil
     cdef inline int64_t tie(self, int64_t before, int64_t after) except? -1 nogil
     @cython.locals(after=int64_t)
     cdef int64_t part(self, int64_t member) except? -1 nogil

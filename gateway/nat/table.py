@@ -13,9 +13,9 @@ endpoint; a mapping lives as long as any of its rows does.
 from __future__ import annotations
 
 from ..wire import bits, sides
-from . import bounds, row
+from . import bounds, prefetch, row
 from .crowd import Crowds
-from .memory import reserve
+from .memory import Ahead, reserve
 from .siphash import hash_pair
 
 
@@ -35,7 +35,9 @@ class FlowTable:
         rows = reserve((capacity + 1) * row.BYTES)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
         self.crowds = Crowds(rows, key0, key1)
-        self.index = reserve((self.slots + bounds.PROBE_LIMIT) * 4).cast("I")
+        index = reserve((self.slots + bounds.PROBE_LIMIT) * 4)
+        self.index = index.cast("I")
+        self.ahead = Ahead(index, bounds.INDEX_AHEAD), Ahead(rows, bounds.ROWS_AHEAD)
         self.row_bits = capacity.bit_length()
         self.row_mask = (1 << self.row_bits) - 1
         self.kind_mask = (1 << self.row_bits + bounds.KIND_BITS) - 1
@@ -152,28 +154,36 @@ class FlowTable:
         taken = self.free
         if taken:
             self.free = self.r32[taken * row.QUADS + row.FREE]
+            self.expect(self.free)
             for word in range(row.WORDS):
                 self.r64[taken * row.WORDS + word] = 0
         elif self.high_water < self.capacity:
             self.high_water += 1
             taken = self.high_water
+            self.expect(taken + bounds.ROWS_EXPECTED)
         else:
             return 0
         self.r8[taken * row.BYTES + row.FLAGS] = row.USED
         self.live += 1
         return taken
 
-    def link(self, member: int, original: int = 0, reply: int = 0) -> bool:
+    def expect(self, member: int) -> None:
+        """Have a row on its way from memory that will soon be taken."""
+        prefetch.prefetch64(self.r64, member * row.WORDS)
+        prefetch.prefetch64(self.r64, member * row.WORDS + row.ORIGINAL_LABEL)
+
+    def link(self, member: int, original: int = 0, reply: int = 0, internal: int = 0, external: int = 0) -> bool:
         """Make a filled-in row findable by both its tuples and, if it is MAPPED, let it join or begin its mapping.
 
-        original, reply: the tuples' keys where known. False, and nothing changed, when PROBE_LIMIT forbids any of it.
+        original, reply: the tuples' keys where known. internal, external: its mapping's, where it is known that its
+        internal endpoint has none yet. False, and nothing changed, when PROBE_LIMIT forbids any of it.
         What a row is found by must not change while it is linked.
         """
         original = original if original else self.row_key(member, sides.ORIGINAL)
         reply = reply if reply else self.row_key(member, sides.REPLY)
         alone = not self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED
         if (self.insert(member, sides.ORIGINAL, original) and self.insert(member, sides.REPLY, reply)
-                and (alone or self.join(member))):
+                and (alone or (self.begin(member, internal, external) if internal else self.join(member)))):
             return True
         self.remove(member, sides.REPLY)
         self.remove(member, sides.ORIGINAL)
@@ -211,7 +221,7 @@ class FlowTable:
         key = self.row_key(member, bounds.INTERNAL)
         head = self.mapping_of(member, key)
         if head == 0:
-            return self.begin(member, key)
+            return self.begin(member, key, self.row_key(member, bounds.EXTERNAL))
         after = self.r32[head * row.QUADS + row.NEXT]
         self.tie(head, member)
         self.tie(member, after)
@@ -231,11 +241,11 @@ class FlowTable:
         same = self.endpoint_label(member, bounds.EXTERNAL) == self.endpoint_label(head, bounds.EXTERNAL)
         return head if same else 0
 
-    def begin(self, member: int, key: int) -> bool:
+    def begin(self, member: int, internal: int, external: int) -> bool:
         """Begin a mapping: a ring of one."""
-        if not self.insert(member, bounds.INTERNAL, key):
+        if not self.insert(member, bounds.INTERNAL, internal):
             return False
-        if not self.insert(member, bounds.EXTERNAL, self.row_key(member, bounds.EXTERNAL)):
+        if not self.insert(member, bounds.EXTERNAL, external):
             self.remove(member, bounds.INTERNAL)
             return False
         self.r8[member * row.BYTES + row.FLAGS] |= row.MAPPING_HEAD

@@ -119,9 +119,17 @@ class Translator:
         May add to the outbox: some answers are owed only after a while.
         """
         self.engine.records.now = now
+        self.take_ahead()
         self.fragments.tick(now)
         self.knocks.tick(now)
         return self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, budget)
+
+    def take_ahead(self) -> None:
+        """A step towards the memory that the next flows will need; after a few ticks there is nothing left to do."""
+        table, records = self.engine.table, self.engine.records.ahead
+        index, rows = table.ahead
+        if (not index.step(index.size if index.size <= index.most else 0) and not records.step(records.most)):
+            rows.step((table.high_water + 1) * row.BYTES + rows.most)
 
     @property
     def waiting(self) -> bool:
