@@ -165,6 +165,8 @@ class Engine:
                                           self.packet.destination_high, self.packet.destination_low, label, now)
         self.opened = reference == 0
         if reference == 0:
+            if self.table.live == self.table.capacity and not self.records.muted:
+                self.end_expired(now, bounds.SWEEP_WHEN_FULL)
             self.opener.frame = index if self.key else -1
             reference = self.opener.open(side, self.table.sought, now, oversize)
             if reference == 0:

@@ -1,4 +1,4 @@
-"""Work in bounded steps: memory taken ahead of flows."""
+"""Work in bounded steps: memory taken ahead of flows, expired flows ended when a full table needs a row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,32 @@ import pytest
 
 from gateway.nat import bounds, memory, row
 
-from .gate import SPEEDS, Gate
+from .gate import SECOND, SPEEDS, Gate
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+def test_a_full_table_ends_some_expired_flows_at_once(pure: bool) -> None:
+    gate = Gate("flows: 500", pure=pure)
+    for number in range(500):
+        assert gate.send("192.168.1.1", 1024 + number)
+    assert gate.send("192.168.1.1", 2000) is None
+    gate.now += 400 * SECOND  # their time is up, and nothing has swept them
+    assert gate.send("192.168.1.1", 2000)
+    swept = 501 - gate.translator.live
+    assert bounds.SWEEP_WHEN_FULL <= swept <= 2 * bounds.SWEEP_WHEN_FULL
+    assert sum(one["kind"] == "closed" for one in gate.events()) == swept, "they ended as flows do"
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+def test_nothing_is_ended_before_it_must_be_nor_for_an_explanation(pure: bool) -> None:
+    gate = Gate("flows: 3", pure=pure)
+    for number in range(3):
+        assert gate.send("192.168.1.1", 1024 + number)
+    gate.now += 400 * SECOND
+    gate.explain("192.168.1.1", 2000, "203.0.113.1", 53, "udp")
+    assert gate.translator.live == 3
+    assert gate.send("192.168.1.1", 1025), "the same tuple again, and it too is a new flow by now"
+    assert gate.translator.live == 1
 
 
 def test_memory_is_taken_in_steps_and_keeps_what_it_holds() -> None:
