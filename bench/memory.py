@@ -44,7 +44,7 @@ def speeds() -> list[tuple[str, bool]]:
 def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_FLOWS,
         pools: Iterable[int] = POOLS, most: int = 1_000_000) -> None:
     """most: flows of the largest table, in which packets come in random order and whose memory is measured."""
-    from bench import scale
+    from bench import scale, stalls
 
     if not engine.is_compiled():
         results.note("the gateway is not compiled here: there are no compiled figures")
@@ -58,6 +58,7 @@ def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_
         lookups(results, count, rounds)
     if engine.is_compiled():
         scale.run(results, rounds, [count for count in scale.FLOWS if count <= most])
+        stalls.run(results, rounds, most)
         say("ports running out")
         crowded(results, rounds)
     say("memory")

@@ -39,6 +39,14 @@ def test_no_source_comes_twice() -> None:
     assert len(set(engine.sources(300_000))) == 300_000
 
 
+@pytest.mark.skipif(not engine.is_compiled(), reason="the bounds are of the compiled path")
+def test_a_large_table_opens_finds_and_ends_all_its_flows() -> None:
+    from bench import stalls
+
+    found = stalls.measure(5000)
+    assert len(found) == 5 and all(calls.took and calls.share(0.5) <= calls.share(1) for calls in found.values())
+
+
 @pytest.mark.parametrize("name", ["open_udp", "open_tcp"])
 def test_flows_in_random_order_are_open_ones(name: str) -> None:
     from bench import scale
