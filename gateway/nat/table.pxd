@@ -46,12 +46,10 @@ cdef class FlowTable:
     @cython.locals(original=bint, label=uint64_t, port=uint64_t)
     cdef uint64_t endpoint_label(self, int64_t member, int64_t kind) except? 1 nogil
     cdef inline int64_t remote(self, int64_t member) except? -1 nogil
-    @cython.locals(label=uint64_t)
     cdef inline bint from_inside(self, int64_t member) except? -1 nogil
 
-    @cython.locals(taken=int64_t, word=int64_t)
+    @cython.locals(taken=int64_t, following=int64_t, word=int64_t)
     cpdef int64_t reserve(self) except? -1 nogil
-    cdef inline void expect(self, int64_t member) noexcept nogil
     @cython.locals(alone=bint)
     cpdef bint link(self, int64_t member, uint64_t original=*, uint64_t reply=*, uint64_t internal=*,
                     uint64_t external=*) except? -1 nogil

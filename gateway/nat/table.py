@@ -32,10 +32,9 @@ class FlowTable:
         self.capacity, self.key0, self.key1 = capacity, key0, key1
         self.live = self.guests = self.high_water = self.free = self.cursor = self.sought = 0
         self.slots = bounds.SLOTS_PER_ROW * capacity
-        rows = reserve((capacity + 1) * row.BYTES)
+        rows, index = reserve((capacity + 1) * row.BYTES), reserve((self.slots + bounds.PROBE_LIMIT) * 4)
         self.r8, self.r16, self.r32, self.r64 = rows, rows.cast("H"), rows.cast("I"), rows.cast("Q")
         self.crowds = Crowds(rows, key0, key1)
-        index = reserve((self.slots + bounds.PROBE_LIMIT) * 4)
         self.index = index.cast("I")
         self.ahead = Ahead(index, bounds.INDEX_AHEAD), Ahead(rows, bounds.ROWS_AHEAD)
         self.row_bits = capacity.bit_length()
@@ -125,8 +124,7 @@ class FlowTable:
         remote = self.remote(member)
         return self.r64[remote] == scope_high and self.r64[remote + 1] == scope_low
 
-    # What a row's mapping is: a flow from inside has its internal endpoint in its original tuple, one that was
-    # opened from outside, through a mapping that was there, in its reply tuple.
+    # A flow from inside has its internal endpoint in its original tuple, one from outside in its reply tuple.
 
     def endpoint(self, member: int, kind: int) -> int:
         """The word at which a row's internal or external address starts."""
@@ -146,38 +144,32 @@ class FlowTable:
         return member * row.WORDS + (row.REPLY_SOURCE if self.from_inside(member) else row.ORIGINAL_SOURCE)
 
     def from_inside(self, member: int) -> bool:
-        label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL]
-        return (label >> row.LABEL_SIDE) & 0xFF == sides.INSIDE
+        return (self.r64[member * row.WORDS + row.ORIGINAL_LABEL] >> row.LABEL_SIDE) & 0xFF == sides.INSIDE
 
     def reserve(self) -> int:
         """A row of zeros but for USED, for the caller to fill in and link; 0 when the table is full."""
         taken = self.free
         if taken:
-            self.free = self.r32[taken * row.QUADS + row.FREE]
-            self.expect(self.free)
+            self.free = following = self.r32[taken * row.QUADS + row.FREE]
             for word in range(row.WORDS):
                 self.r64[taken * row.WORDS + word] = 0
         elif self.high_water < self.capacity:
             self.high_water += 1
             taken = self.high_water
-            self.expect(taken + bounds.ROWS_EXPECTED)
+            following = taken + bounds.ROWS_EXPECTED
         else:
             return 0
+        prefetch.prefetch64(self.r64, following * row.WORDS)  # the next to be taken
+        prefetch.prefetch64(self.r64, following * row.WORDS + row.ORIGINAL_LABEL)
         self.r8[taken * row.BYTES + row.FLAGS] = row.USED
         self.live += 1
         return taken
 
-    def expect(self, member: int) -> None:
-        """Have a row on its way from memory that will soon be taken."""
-        prefetch.prefetch64(self.r64, member * row.WORDS)
-        prefetch.prefetch64(self.r64, member * row.WORDS + row.ORIGINAL_LABEL)
-
     def link(self, member: int, original: int = 0, reply: int = 0, internal: int = 0, external: int = 0) -> bool:
         """Make a filled-in row findable by both its tuples and, if it is MAPPED, let it join or begin its mapping.
 
-        original, reply: the tuples' keys where known. internal, external: its mapping's, where it is known that its
-        internal endpoint has none yet. False, and nothing changed, when PROBE_LIMIT forbids any of it.
-        What a row is found by must not change while it is linked.
+        original, reply: the tuples' keys where known; internal, external: its mapping's where none is there to join.
+        False, and nothing changed, when PROBE_LIMIT forbids it. What a linked row is found by must not change.
         """
         original = original if original else self.row_key(member, sides.ORIGINAL)
         reply = reply if reply else self.row_key(member, sides.REPLY)
@@ -238,8 +230,7 @@ class FlowTable:
         ours, theirs = self.endpoint(member, bounds.EXTERNAL), self.endpoint(head, bounds.EXTERNAL)
         if self.r64[ours] != self.r64[theirs] or self.r64[ours + 1] != self.r64[theirs + 1]:
             return 0
-        same = self.endpoint_label(member, bounds.EXTERNAL) == self.endpoint_label(head, bounds.EXTERNAL)
-        return head if same else 0
+        return head if self.endpoint_label(member, bounds.EXTERNAL) == self.endpoint_label(head, bounds.EXTERNAL) else 0
 
     def begin(self, member: int, internal: int, external: int) -> bool:
         """Begin a mapping: a ring of one."""
@@ -322,8 +313,7 @@ class FlowTable:
 
         False, and nothing changed, when any entry would come to stand too far from its home.
         """
-        slot = self.home(key)
-        distance = 0
+        slot, distance = self.home(key), 0
         while self.displacement(self.index[slot]) > distance:
             slot += 1
             distance += 1
