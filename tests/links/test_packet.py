@@ -121,6 +121,7 @@ def test_an_interface_that_goes_down_and_up_is_read_again(
     link: PacketLink, gateway: Namespace, server: Namespace,
 ) -> None:
     gateway.down("eth0")
+    everything(link, 0.05)  # the kernel had things to say on a fresh link
     batch = Batch()
     batch.append(bytes(IP(src="10.0.0.1", dst="10.0.0.2") / ICMP()))
     batch.out[0] = OUTSIDE
