@@ -13,7 +13,8 @@ import struct
 NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 MAP_CREATE, MAP_UPDATE, PROGRAM_LOAD, LINK_CREATE, LINK_UPDATE = 0, 2, 5, 28, 29
 XSKMAP = 17
-XDP, TC = (6, 37), (3, 46)  # type of program, and where it is attached: in the driver; at tc ingress, Linux 6.6
+# Type of program, and where it is attached: in the driver; at tc ingress, Linux 6.6; by a TUN, which asks for none.
+XDP, TC, SOCKET_FILTER = (6, 37), (3, 46), (1, 0)
 XDP_FLAGS_DRIVER = 1 << 2
 LOG_BYTES = 1 << 16
 LICENSE = b"Apache-2.0\0"

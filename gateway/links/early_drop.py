@@ -28,7 +28,7 @@ class EarlyDrop:
     def use(self, rules: Iterable[Rule], mac: bytes) -> None:
         """From the next frame on drop what these rules take of what is sent to this MAC address, if that can be."""
         wanted = tuple(rules), mac
-        if wanted == self._in_force:
+        if wanted == self._in_force or (not wanted[0] and self._attachment < 0):
             return
         self._in_force = wanted
         try:

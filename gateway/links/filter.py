@@ -27,10 +27,19 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, op
 
 def attach(to: socket.socket, destinations: Iterable[str] | None = None) -> None:
     """Install the filter; it replaces an older one at once."""
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in build(destinations))
+    install(to, socket.SOL_SOCKET, SO_ATTACH_FILTER, build(destinations))
+
+
+def shut(to: socket.socket) -> None:
+    """Let nothing in, until another filter is attached."""
+    install(to, socket.SOL_SOCKET, SO_ATTACH_FILTER, [REJECT])
+
+
+def install(to: socket.socket, level: int, option: int, program: Iterable[Instruction]) -> None:
+    """Hand a program to the kernel, as the option that takes it."""
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
     buffer = create_string_buffer(code, len(code))
-    program = struct.pack("HL", len(code) // 8, addressof(buffer))
-    to.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    to.setsockopt(level, option, struct.pack("HL", len(code) // 8, addressof(buffer)))
 
 
 def build(destinations: Iterable[str] | None = None) -> list[Instruction]:

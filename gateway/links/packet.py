@@ -17,6 +17,7 @@ from contextlib import suppress
 from . import device, filter
 from ._syscalls_py import destination, link_header
 from .early_drop import EarlyDrop
+from .fanout import Fanout
 from .ingress_program import Rule
 from .link import VNET_HEADER, Frames, LinkError, LinkStatistics, NextHopSource, reason
 from .next_hops import NextHops
@@ -33,23 +34,28 @@ SEND_BYTES = 8 * 1024 * 1024
 # the slots' first lines, which every frame touches, would all meet in a few sets of a cache if it were a power of two.
 RING_SLOT = 27 * 64
 RING_SLOTS = 4096  # some milliseconds; more would be cold in every core's cache when their turn comes
+RING_SLOTS_LEAST = 512  # of each of many queues
 RING_BLOCK = 64 * RING_SLOT  # what the kernel allocates at once: whole pages, without a gap behind the last slot
+BLOCK_SLOTS = RING_BLOCK // RING_SLOT
 
 
 class PacketLink:
     """`source` knows routes and neighbours; each of `next_hops` replaces its routes for one family.
 
     `bypass`: past the queueing discipline. It saves little, and costs the queue in front of a
-    busy card, tc and nftables egress, and being seen by tcpdump on this host.
+    busy card, tc and nftables egress, and being seen by tcpdump on this host.  `group`: of `queues` links that share
+    the interface's frames; nothing is received until `open_up`.
     """
 
     def __init__(self, interface: str, source: NextHopSource, next_hops: Sequence[str] = (),
-                 bypass: bool = False) -> None:
+                 bypass: bool = False, group: Fanout | None = None, queues: int = 1) -> None:
         self.name = interface
         self.mtu, self._mac = _describe(interface)
         self.next_hops = NextHops(source, self._send_to, next_hops)
         self._rules: tuple[Rule, ...] = ()
         self._drop = EarlyDrop(interface)
+        self._slots = max(RING_SLOTS // queues // BLOCK_SLOTS * BLOCK_SLOTS, RING_SLOTS_LEAST)
+        self._group = group
         self._open(bypass)
         self._sent, self._reasons = 0, Counter[str]()
         source.listener = self
@@ -92,6 +98,10 @@ class PacketLink:
         """What is the gateway's, and not the host's, by addresses: the first rule that matches decides."""
         self._rules = tuple(rules)
         self._drop.use(self._rules, self._mac)
+
+    def open_up(self) -> None:
+        """All of the group have joined: receive."""
+        filter.attach(self._socket)
 
     def routes_changed(self) -> None:
         self.next_hops.routes_changed()
@@ -137,9 +147,13 @@ class PacketLink:
         self._calls: Packet = Packet(self._socket.fileno(), self._sender.fileno(), self._mac, self.next_hops.cache)
         try:
             _set_up_receiver(self._socket)
+            if self._group:
+                filter.shut(self._socket)
             if self._calls.RINGS:
                 self._receive_by_ring()
             self._socket.bind((self.name, ETH_P_ALL))
+            if self._group:
+                self._group.join(self._socket)
         except OSError as error:
             self.close()
             raise LinkError(f"cannot open a packet socket on {self.name}: {error.strerror}") from None
@@ -149,12 +163,12 @@ class PacketLink:
 
         Not TPACKET_V3: its blocks are handed over a millisecond late. Without memory for a ring, recvmmsg does.
         """
-        size = RING_SLOTS * RING_SLOT
+        size = self._slots * RING_SLOT
         self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
         self._socket.setsockopt(SOL_PACKET, PACKET_COPY_THRESH, 1)
         with suppress(OSError):
             self._socket.setsockopt(
-                SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", RING_BLOCK, size // RING_BLOCK, RING_SLOT, RING_SLOTS))
+                SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", RING_BLOCK, size // RING_BLOCK, RING_SLOT, self._slots))
             self._calls.use_ring(size, RING_SLOT)
 
     def _look_up(self, batch: Frames, index: int) -> None:

@@ -9,12 +9,12 @@ import struct
 from collections import Counter
 from contextlib import suppress
 
-from . import device
+from . import bpf, device
 from .link import Frames, LinkError, LinkStatistics, reason
 from .syscalls import Tun
 
-TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D8
-IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
+TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETSTEERINGEBPF = 0x400454CA, 0x400454D0, 0x400454D8, 0x800454E0
+IFF_TUN, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x0100, 0x1000, 0x4000
 TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN = 0x01, 0x02, 0x04, 0x08
 TUN_F_USO4, TUN_F_USO6 = 0x20, 0x40  # Linux 6.2; together or not at all
 SEGMENTATION = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
@@ -26,15 +26,20 @@ QUIET = {"ipv6/conf/{}/addr_gen_mode": 1, "ipv6/conf/{}/router_solicitations": 0
 
 
 class TunLink:
-    """A TUN device, made here and gone with this object. It is down until the host side brings it up."""
+    """A TUN device, made here and gone with this object. It is down until the host side brings it up.
 
-    def __init__(self, name: str, mtu: int = 1500) -> None:
-        self.name, self.mtu = name, mtu
-        self._fd = _open(name)
+    `queue`: None, or which of several this is; number 0 makes the device, others join it, and the kernel deals its
+    frames out by flow, unless it is told otherwise (`steer`).
+    """
+
+    def __init__(self, name: str, mtu: int = 1500, queue: int | None = None) -> None:
+        self.name, self.mtu, self.queue = name, mtu, queue
+        self._fd = _open(name, 0 if queue is None else IFF_MULTI_QUEUE)
         try:
             fcntl.ioctl(self._fd, TUNSETVNETHDRSZ, struct.pack("i", 10))
             self.segments_udp = _offer(self._fd)
-            _configure(name, mtu)
+            if not queue:
+                _configure(name, mtu)
         except (OSError, LinkError):
             os.close(self._fd)
             raise
@@ -78,9 +83,21 @@ class TunLink:
     def statistics(self) -> LinkStatistics:
         reasons = Counter({reason(number): count for number, count in self._calls.errors().items()})
         reasons += self._refused
-        with suppress(OSError):
-            reasons["queue_full"] += device.queue_drops(self.name)
+        if not self.queue:
+            with suppress(OSError):
+                reasons["queue_full"] += device.queue_drops(self.name)
         return LinkStatistics(self._calls.received, self._calls.sent + self._written, +reasons)
+
+    def steer(self, program: bytes) -> None:
+        """Deal the device's frames out by an eBPF program, whose answer is a queue's number. OSError without the right.
+
+        It is the device's from then on, and goes with it.
+        """
+        loaded = bpf.load(program, bpf.SOCKET_FILTER)
+        try:
+            fcntl.ioctl(self._fd, TUNSETSTEERINGEBPF, struct.pack("i", loaded))
+        finally:
+            os.close(loaded)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -88,7 +105,7 @@ class TunLink:
             self._fd = -1
 
 
-def _open(name: str) -> int:
+def _open(name: str, flags: int) -> int:
     if not 0 < len(name) <= NAME_MAX or set(name) & set("/% \t\n:"):
         raise LinkError(f"{name!r} cannot be an interface's name: 1 to {NAME_MAX} characters, no space, slash or colon")
     try:
@@ -99,7 +116,7 @@ def _open(name: str) -> int:
     except PermissionError:
         raise LinkError("no permission to open /dev/net/tun: run as root or give this user access to it") from None
     try:
-        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | flags))
     except OSError as error:
         os.close(fd)
         raise LinkError(_refusal(name, error)) from None
