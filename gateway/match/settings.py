@@ -12,6 +12,11 @@ SECOND = 1_000_000_000
 Address = tuple[int, int]  # (high, low), see wire.address
 
 
+def port_block(port: int) -> int:
+    """The block that an external port is in when ports are dealt out among workers, see `nat.shares`."""
+    return port >> 4 if port < 1024 else port >> 6
+
+
 class Scope(IntEnum):
     """How far a mapping or a filter looks at the remote endpoint (RFC 4787 sections 4.1 and 5)."""
 

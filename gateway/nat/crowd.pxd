@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from gateway.nat cimport bounds, row
+from gateway.nat.shares cimport Share
 from gateway.nat.siphash cimport siphash5
 from gateway.wire cimport bits, protocol, sides
 
@@ -25,6 +26,8 @@ cdef class Crowds:
     cpdef int64_t find(self, uint64_t key) except? -1 nogil
     @cython.locals(place=int64_t, word=int64_t)
     cpdef int64_t add(self, uint64_t key) except? -1 nogil
+    @cython.locals(first=int64_t, number=int64_t, port=uint64_t)
+    cpdef int64_t confine(self, int64_t crowd, Share share) except? -1 nogil
     cpdef void forget(self) noexcept nogil
     @cython.locals(word=int64_t)
     cpdef int64_t mark(self, int64_t crowd, uint64_t port) except? -1 nogil
@@ -32,5 +35,7 @@ cdef class Crowds:
     cpdef int64_t clear(self, uint64_t key, uint64_t port) except? -1 nogil
     @cython.locals(first=int64_t)
     cpdef int64_t next(self, int64_t crowd, uint64_t port, uint64_t highest) except? -1 nogil
+    @cython.locals(block=uint64_t)
+    cdef inline uint64_t block(self, uint64_t port) noexcept nogil
     @cython.locals(one=uint64_t)
     cdef inline uint64_t bit(self, uint64_t port) noexcept nogil

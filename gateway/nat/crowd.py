@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..wire import bits, protocol, sides
 from . import bounds, row
+from .shares import Share
 from .siphash import siphash5
 
 
@@ -77,6 +78,14 @@ class Crowds:
             self.taken[word] = 0
         return place + 1
 
+    def confine(self, crowd: int, share: Share) -> None:
+        """Other workers' ports count as taken, for ever: nobody here closes a flow that has one."""
+        first = (crowd - 1) * bounds.PORT_WORDS
+        for number in range(bounds.PORTS >> bounds.LOW_BLOCK_BITS):
+            port = number << bounds.LOW_BLOCK_BITS
+            if not share.owns(port):
+                self.taken[first + (port >> 6)] |= self.block(port)
+
     def forget(self) -> None:
         self.count = self.oldest = 0
 
@@ -103,6 +112,11 @@ class Crowds:
             else:
                 return port + 1
         return 0
+
+    def block(self, port: int) -> int:
+        """The bits of the smallest block that is dealt out (`nat.shares`), which starts at `port`."""
+        block = (1 << (1 << bounds.LOW_BLOCK_BITS)) - 1
+        return block << (port & 63)
 
     def bit(self, port: int) -> int:
         one = 1

@@ -9,7 +9,9 @@ from ..match import decision
 from ..match.ruleset import Ruleset
 from ..wire import bits, icmp, protocol, sides, tcp
 from ..wire.packet import Packet
+from . import bounds
 from .options import Options
+from .shares import Share
 from .verdict import Verdict
 
 
@@ -17,10 +19,14 @@ class Decider:
     """After `decide` accepted: `leaves` is the side the flow goes to, `translated` whether its source is
     replaced, `through_mapping` whether its destination is an external endpoint that somebody inside may own.
     source_flags, destination_flags: bits of match.decision.  pool: number of the pool that names the flow.
+    owner: after HAND_OVER, the worker that the packet belongs to, or bounds.SORTING.  handed: it was handed over
+    already, and is judged here whosever it is.
     """
 
-    def __init__(self, packet: Packet, options: Options) -> None:
-        self.packet, self.options = packet, options
+    def __init__(self, packet: Packet, options: Options, share: Share) -> None:
+        self.packet, self.options, self.share = packet, options, share
+        self.owner = 0
+        self.handed = False
 
     def use(self, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
@@ -35,12 +41,53 @@ class Decider:
         self.leaves = sides.OUTSIDE if side == sides.INSIDE else sides.INSIDE
         self.translated = False
         self.through_mapping = False
-        verdict = self.judge_scope(side)
+        if self.share.count > 1 and self.is_anothers(side):
+            return Verdict.HAND_OVER
+        verdict = self.judge_scope(side) if side != sides.ACROSS else Verdict.ACCEPT  # it was judged over there
         if verdict == Verdict.ACCEPT:
             verdict = self.judge_inside() if side == sides.INSIDE else self.judge_outside()
         if verdict == Verdict.ACCEPT:
             verdict = self.judge_first_packet()
         return verdict
+
+    def is_anothers(self, side: int) -> bool:
+        """Whether another worker has to judge the packet, `owner`. Which one answers a ping for the gateway is all one.
+
+        Asked before anything else: what a flow began by may have changed, but not whose it is.
+        """
+        if self.handed or (self.destination_flags & decision.EGRESS and self.is_echo_request()):
+            return False
+        self.owner = self.owner_of(
+            side, self.packet.protocol, self.packet.source_high, self.packet.source_low, self.packet.destination_high,
+            self.packet.destination_low, self.source_flags, self.destination_flags, self.packet.ports & bits.M16)
+        return self.owner != self.share.number
+
+    def owner_of(self, side: int, number: int, source_high: int, source_low: int, destination_high: int,
+                 destination_low: int, source: int, destination: int, port: int) -> int:
+        """The worker that owns what a packet of protocol `number` between these addresses belongs to.
+
+        source, destination: bits of match.decision.  port: the destination's, -1 if the packet does not say, as a
+        later fragment; then perhaps bounds.SORTING. Two hosts inside have one owner, whoever speaks, and one that
+        is in no pool (`is_bare`) has none of its own: others' addresses are replaced towards it, its own never.
+        """
+        if self.share.ported[number] == 0:
+            return 0
+        to_egress = destination & decision.EGRESS != 0
+        if to_egress and (side != sides.INSIDE or self.is_bare(source)):
+            return bounds.SORTING if port < 0 else self.share.port_owner(port)
+        by_destination = side != sides.INSIDE
+        if not by_destination and not to_egress and destination & decision.REACHABLE:
+            by_destination = destination_high < source_high or (
+                destination_high == source_high and destination_low < source_low)
+            if self.is_bare(source) != self.is_bare(destination):
+                by_destination = self.is_bare(source)
+        if by_destination:
+            return self.share.address_owner(destination_high, destination_low)
+        return self.share.address_owner(source_high, source_low)
+
+    def is_bare(self, flags: int) -> bool:
+        """Of somebody inside whom others inside see through an egress address: in no pool, and not excluded."""
+        return flags & (decision.REACHABLE | decision.POOL | decision.NO_TRANSLATE) == decision.REACHABLE
 
     def judge_scope(self, side: int) -> int:
         """Addresses that never cross, whoever sends them (RFC 6890, 2827, 4291)."""
@@ -86,8 +133,8 @@ class Decider:
             own = destination & (decision.OWN_INSIDE | decision.OWN_OUTSIDE | decision.SHARED)
             return self.judge_own(destination) if own else Verdict.DROP_UNSOLICITED
         self.translated = True
-        self.through_mapping = True
-        self.leaves = sides.INSIDE
+        self.through_mapping = self.share.owns(self.packet.ports & bits.M16)
+        self.leaves = sides.INSIDE if self.through_mapping else sides.ACROSS
         return Verdict.ACCEPT
 
     def judge_outside(self) -> int:
@@ -147,7 +194,8 @@ class Decider:
             return Verdict.DROP_NOT_SYN
         if self.options.midstream == 1:
             return Verdict.REJECT_NOT_SYN
-        return Verdict.DROP_NOT_SYN if self.through_mapping or not self.packet.tcp_flags & tcp.ACK else Verdict.ACCEPT
+        known = self.through_mapping or self.leaves == sides.ACROSS or not self.packet.tcp_flags & tcp.ACK
+        return Verdict.DROP_NOT_SYN if known else Verdict.ACCEPT
 
     def lowest_port(self, port: int) -> int:
         """The first external port that may stand for `port`. Well-known ports stay so (RFC 7857 section 9)."""

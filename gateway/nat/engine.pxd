@@ -11,11 +11,12 @@ from gateway.nat.opener cimport Opener
 from gateway.nat.options cimport Options
 from gateway.nat.ports cimport Ports
 from gateway.nat.records cimport Records
+from gateway.nat.shares cimport Share
 from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
 from gateway.nat.target cimport Target
 from gateway.nat.tcp cimport Tracker
-from gateway.wire cimport bits, fault, kind, protocol, sides, tcp
+from gateway.wire cimport bits, fault, icmp, kind, protocol, sides, tcp
 from gateway.wire.batch cimport Batch
 from gateway.wire.packet cimport Packet
 
@@ -25,6 +26,7 @@ cpdef bint is_unfinished(int64_t verdict) noexcept nogil
 @cython.final
 cdef class Engine:
     cdef readonly Options options
+    cdef readonly Share share
     cdef readonly Batch batch, scratch
     cdef readonly Packet packet
     cdef readonly FlowTable table
@@ -63,6 +65,8 @@ cdef class Engine:
                    address_delta=uint64_t, transport_delta=uint64_t, ports=uint64_t)
     cdef inline int64_t forward(self, uint64_t index, uint64_t side, uint64_t direction, uint32_t now,
                          bint oversize) except? -1 nogil
+    @cython.locals(port=uint64_t, first=int64_t)
+    cpdef int64_t addressee(self, int64_t index) except? -2 nogil
     @cython.locals(is_tcp=bint, end=uint64_t)
     cdef bint leads_nowhere(self, uint64_t base, uint64_t direction, uint32_t now) except? -1 nogil
     cdef int64_t knock(self, uint64_t base, uint64_t direction, uint32_t now) except? -1 nogil

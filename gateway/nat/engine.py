@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..match.ruleset import Ruleset
-from ..wire import bits, fault, kind, protocol, sides, tcp
+from ..wire import bits, fault, icmp, kind, protocol, sides, tcp
 from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import bounds, record, row, state
@@ -22,6 +22,7 @@ from .opener import Opener
 from .options import Options
 from .ports import Ports
 from .records import Records
+from .shares import Share
 from .sources import Sources
 from .table import FlowTable
 from .target import Target
@@ -40,17 +41,17 @@ class Engine:
 
     counters: packets by verdict.  packet: the one under translation, and after `step` the last one.
     flow, direction, mtu: that packet's row, its direction and the MTU of the side it leaves on.  opened: by it.
-    scratch: a batch of one, for whoever works outside the loop.
+    scratch: a batch of one, for whoever works outside the loop.  share: what of the gateway is this engine's.
     """
 
-    def __init__(self, capacity: int, keys: tuple[int, int, int, int]) -> None:
-        self.options = Options()
+    def __init__(self, capacity: int, keys: tuple[int, int, int, int], share: Share | None = None) -> None:
+        self.options, self.share = Options(), share or Share()
         self.batch = self.scratch = Batch(1)
         self.packet = Packet(self.batch)
         self.table = FlowTable(capacity, keys[0], keys[1])
         self.lookahead = Lookahead(self.table, self.batch)
-        self.ports = Ports(self.table, keys[2], keys[3])
-        self.decider = Decider(self.packet, self.options)
+        self.ports = Ports(self.table, keys[2], keys[3], self.share)
+        self.decider = Decider(self.packet, self.options, self.share)
         self.sources = Sources(self.table, keys[1], keys[2])
         self.records = Records(self.table, self.packet)
         self.foresight = Foresight(self.lookahead, self.table, self.options, self.sources)
@@ -58,7 +59,7 @@ class Engine:
         self.opener = Opener(self.table, self.ports, self.packet, self.decider, self.options, self.sources,
                              self.records, self.target, self.foresight)
         self.tracker = Tracker(self.table, self.packet, self.batch)
-        self.identifiers = Identifiers(keys[3], keys[0], self.batch)
+        self.identifiers = Identifiers(keys[3], keys[0], self.batch, self.share)
         self.flow = self.direction = self.mtu = self.key = 0
         self.opened = False
         self.r8, self.r16, self.r32, self.r64 = self.table.r8, self.table.r16, self.table.r32, self.table.r64
@@ -139,8 +140,10 @@ class Engine:
             verdict = self.step(index, side, now)
             self.batch.verdict[index] = verdict
             self.counters[verdict] += 1
-            if verdict >= Verdict.ANSWER_ECHO and is_unfinished(verdict):
-                slow += 1
+            if verdict >= Verdict.ANSWER_ECHO:
+                slow += is_unfinished(verdict)
+                if verdict == Verdict.HAND_OVER:
+                    self.batch.neighbour[index] = self.decider.owner
         self.key, self.opener.frame = 0, -1
         return slow
 
@@ -187,7 +190,7 @@ class Engine:
             label = original
             address_delta ^= bits.M16
             transport_delta ^= bits.M16
-        leaves = label >> row.LABEL_SIDE & 1
+        leaves = label >> row.LABEL_SIDE & 0xFF
         self.mtu = self.options.mtu[leaves]
         if self.packet.segment > self.mtu and not oversize:
             return Verdict.SLOW
@@ -204,11 +207,30 @@ class Engine:
             self.tracker.clamp(self.options.segment_limit[self.packet.family == 6])
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
         self.packet.rewrite(self.r64[other + 2], self.r64[other + 3], self.r64[other], self.r64[other + 1],
-                            ports, address_delta, transport_delta, 1)
+                            ports, address_delta, transport_delta, leaves != sides.ACROSS)  # one gateway is one hop
         if not self.packet.atomic:
             self.renumber(base, other)
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
+
+    def addressee(self, index: int) -> int:
+        """The worker that frame `index` goes to, if to another: by its number or bounds.SORTING; -1 if to none.
+
+        What leaves ACROSS is for the owner of the port it is sent to, or of the one that a packet in an ICMP error was.
+        """
+        if self.batch.verdict[index] == Verdict.HAND_OVER:
+            return self.batch.neighbour[index]
+        if self.batch.out[index] != sides.ACROSS:
+            return -1
+        self.packet.parse(self.batch.start[index], self.batch.length[index], False)
+        if self.packet.kind == kind.FRAGMENT:
+            return bounds.SORTING
+        port = self.packet.ports & bits.M16
+        if self.packet.kind == kind.ERROR:
+            first = self.packet.transport + icmp.HEADER
+            self.packet.parse(first, self.packet.end - first, True)
+            port = self.packet.ports >> 16
+        return self.share.port_owner(port)
 
     def leads_nowhere(self, base: int, direction: int, now: int) -> bool:
         """Whether a hairpin's target has lost the mapping that the flow goes through: then the flow has ended.

@@ -37,6 +37,8 @@ class Errors:
             return Verdict.DROP_ERROR_MALFORMED
         reference = self.find(side, now)
         if reference == 0:
+            if self.is_anothers(side):
+                return Verdict.HAND_OVER
             flags = self.engine.decider.ruleset.flags(packet.destination_high, packet.destination_low)
             return Verdict.LEAVE_TO_HOST if flags & decision.SHARED else Verdict.DROP_ERROR_UNMATCHED
         base, direction = reference >> 1, reference & 1
@@ -47,12 +49,12 @@ class Errors:
         if quote.protocol == protocol.TCP and not self.in_window(base, direction):
             return Verdict.DROP_ERROR_OUT_OF_WINDOW
         label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
-        leaves = label >> row.LABEL_SIDE & 1
+        leaves = label >> row.LABEL_SIDE & 0xFF
         hidden = self.hides_sender(base, direction) or (leaves == sides.OUTSIDE != side and self.hides_router())
         spoofed = self.judge_source(side, hidden)
         if spoofed is not Verdict.ACCEPT:
             return spoofed
-        self.rewrite(base, direction, hidden)
+        self.rewrite(base, direction, hidden, leaves)
         self.engine.batch.out[index] = leaves
         return Verdict.ACCEPT
 
@@ -69,6 +71,19 @@ class Errors:
                                        quote.source_low, label, now)
         knocking = self.engine.table.r8[(found >> 1) * row.BYTES + row.FLAGS] & row.KNOCKING
         return 0 if knocking else found  # nothing has passed yet that an error could be about
+
+    def is_anothers(self, side: int) -> bool:
+        """Whether it belongs to another worker: the one that a packet going the quoted one's way back belongs to."""
+        packet, quote, decider = self.engine.packet, self.quote, self.engine.decider
+        if (self.engine.share.count == 1 or decider.handed
+                or (packet.destination_high, packet.destination_low) != (quote.source_high, quote.source_low)
+                or (quote.fragment & ipv4.OFFSET_MASK and quote.protocol in PORTED)):
+            return False
+        ends = quote.destination_high, quote.destination_low, quote.source_high, quote.source_low
+        flags = decider.ruleset.flags
+        decider.owner = decider.owner_of(side, quote.protocol, *ends, flags(*ends[:2]), flags(*ends[2:]),
+                                         quote.ports >> 16)
+        return bool(decider.owner != self.engine.share.number)
 
     def in_window(self, base: int, direction: int) -> bool:
         """The quoted sequence number must have been sent, and not long ago (RFC 5927 section 4.1)."""
@@ -117,6 +132,8 @@ class Errors:
             return Verdict.DROP_BOGON_SOURCE
         if source & decision.LINK_SCOPE:
             return Verdict.DROP_LINK_SCOPE
+        if side == sides.ACROSS:
+            return Verdict.ACCEPT
         if side == sides.OUTSIDE:
             return Verdict.DROP_SPOOFED_SOURCE if source & (decision.REACHABLE | decision.OWN) else Verdict.ACCEPT
         if not hidden and not source & decision.INSIDE:
@@ -124,7 +141,7 @@ class Errors:
         confined = not hidden and source & decision.LOCAL_SCOPE and not target & decision.LOCAL_SCOPE
         return Verdict.DROP_LINK_SCOPE if confined else Verdict.ACCEPT
 
-    def rewrite(self, base: int, direction: int, hidden: bool) -> None:
+    def rewrite(self, base: int, direction: int, hidden: bool, leaves: int) -> None:
         """The quote becomes the packet as its sender sent it, the outer addresses those of the way back.
 
         hidden: the error leaves from the address of the flow's end, whoever behind it sent it.
@@ -144,7 +161,7 @@ class Errors:
         delta = difference(words32(*source) + words32(*target),
                            words32(packet.source_high, packet.source_low)
                            + words32(packet.destination_high, packet.destination_low))
-        packet.rewrite_header(*source, *target, delta, 1)
+        packet.rewrite_header(*source, *target, delta, leaves != sides.ACROSS)
         sums.write_checksum(self.engine.batch.slab, packet)
         if not packet.atomic and source != (packet.source_high, packet.source_low):
             self.engine.identifiers.renumber(packet, source[1], target[1])

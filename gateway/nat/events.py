@@ -27,12 +27,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class Events:
     """The records of one `Records.drain`, read out when somebody wants them: most gateways open more flows than
-    anybody reads of. pools: names by number, which never change.  epoch: added to the records' times.
+    anybody reads of. pools: names by number, which never change.  epoch: added to the records' times.  worker: whose
+    rows they name.
     """
 
-    def __init__(self, data: bytes, pools: Sequence[str], epoch: int, remote: bool) -> None:
+    def __init__(self, data: bytes, pools: Sequence[str], epoch: int, remote: bool, worker: int = 0) -> None:
         self.words = memoryview(data).cast("Q")
-        self.pools, self.epoch, self.remote = pools, epoch, remote
+        self.pools, self.epoch, self.remote, self.worker = pools, epoch, remote, worker
 
     def __len__(self) -> int:
         return len(self.words) // record.WORDS
@@ -48,10 +49,10 @@ class Events:
 
     def read(self, index: int) -> dict[str, Any]:
         at = index * record.WORDS
-        return read(self.words[at : at + record.WORDS].tolist(), self.pools, self.epoch, self.remote)
+        return read(self.words[at : at + record.WORDS].tolist(), self.pools, self.epoch, self.remote, self.worker)
 
 
-def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -> dict[str, Any]:
+def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool, worker: int) -> dict[str, Any]:
     subject = words[record.SUBJECT]
     kind = subject >> record.KIND & 0xFF
     is_flow = kind in (record.CREATED, record.CLOSED)
@@ -60,7 +61,7 @@ def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -
     inside = (label >> row.LABEL_SIDE & 1) == sides.INSIDE
     one: dict[str, Any] = {
         "kind": KINDS[kind], "time": moment(words[record.TIME] + epoch),
-        "flow": flow_id(words) if is_flow else None,
+        "flow": flow_id(words, worker) if is_flow else None,
         "protocol": flow.PROTOCOLS.get(number, str(number)),
         "internal": source(words, 0) if inside else source(words, 1),
         "external": external(words, inside), "pool": pools[subject >> record.POOL] or None,
@@ -73,9 +74,10 @@ def read(words: Sequence[int], pools: Sequence[str], epoch: int, remote: bool) -
     return one
 
 
-def flow_id(words: Sequence[int]) -> str:
+def flow_id(words: Sequence[int], worker: int) -> str:
     opening = words[row.ORIGINAL_LABEL] >> row.OPENING_SHIFT
-    return flow.identity(words[record.SUBJECT] & bits.M32, words[: record.TUPLES], opening)
+    number = flow.number_of(words[record.SUBJECT] & bits.M32, worker)
+    return flow.identity(number, words[: record.TUPLES], opening)
 
 
 def source(words: Sequence[int], direction: int) -> str:

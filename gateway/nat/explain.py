@@ -14,7 +14,10 @@ from .meanings import MEANINGS
 from .translator import Translator
 from .verdict import NAMES, Verdict
 
-SIDES = ("inside", "outside")
+ARRIVING = {sides.INSIDE: "arriving inside", sides.OUTSIDE: "arriving outside",
+            sides.ACROSS: "as another worker sends it on, for the mapping it goes through is this one's"}
+LEAVING = {sides.INSIDE: "on the inside", sides.OUTSIDE: "on the outside",
+           sides.ACROSS: "to the worker whose mapping it goes through"}
 
 
 class Explanation:
@@ -27,6 +30,7 @@ class Explanation:
         self.destination: dict[str, str] | None = None
         self.pool: str | None = None
         self.excluded_by: str | None = None
+        self.leaves, self.sent = sides.NOWHERE, b""
 
     def step(self, stage: str, says: str) -> None:
         self.steps.append({"stage": stage, "says": says})
@@ -44,9 +48,11 @@ class Explanation:
         batch.append(packet, bytes(vnet.HEADER))
         before, identifiers = engine.batch, bytes(engine.identifiers.counters)
         engine.bind(batch)
-        engine.records.now = self.now
+        engine.records.now, engine.decider.handed = self.now, False
         try:
-            return self.result(self.judge(batch))
+            result = self.result(self.judge(batch))
+            self.leaves, self.sent = batch.out[0], batch.packet(0)
+            return result
         finally:
             engine.bind(before)
             engine.identifiers.counters[:] = memoryview(identifiers).cast("I")
@@ -57,7 +63,7 @@ class Explanation:
         if wrong != fault.NONE:
             return Verdict(wrong)
         name = flow.PROTOCOLS.get(cursor.protocol, str(cursor.protocol))
-        self.step("packet", f"{name} from {self.end(0)} to {self.end(1)}, arriving {SIDES[self.side]}")
+        self.step("packet", f"{name} from {self.end(0)} to {self.end(1)}, {ARRIVING[self.side]}")
         tick = self.now >> row.TICK_SHIFT & bits.M32
         if cursor.kind == kind.LINK:
             return Verdict.DROP_LINK_SCOPE
@@ -144,7 +150,7 @@ class Explanation:
         if not any(changes):
             self.step("translate", "nothing: the packet goes on as it is")
         label = self.engine.table.r64[base * row.WORDS + row.REPLY_LABEL - direction]
-        self.step("leave", f"on the {SIDES[label >> row.LABEL_SIDE & 1]}")
+        self.step("leave", LEAVING[label >> row.LABEL_SIDE & 0xFF])
 
     def end(self, which: int) -> str:
         cursor = self.engine.packet

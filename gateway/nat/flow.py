@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..wire import address, bits, protocol
-from . import row, state
+from . import bounds, row, state
 from .engine import Engine
 
 Tuple = tuple[str, int, str, int]
@@ -63,7 +63,13 @@ def identify(engine: Engine, base: int) -> str:
     flow, not even a later one of the same hosts and ports in the same row (before 65,536 others were opened).
     """
     words = words_of(engine, base)
-    return identity(base, words[: row.REPLY_LABEL + 1], words[row.OCTETS] >> row.OPENING_SHIFT)
+    return identity(number_of(base, engine.share.number), words[: row.REPLY_LABEL + 1],
+                    words[row.OCTETS] >> row.OPENING_SHIFT)
+
+
+def number_of(base: int, worker: int) -> int:
+    """A row's number among those of all workers."""
+    return worker << bounds.ROW_BITS | base
 
 
 def identity(base: int, words: Sequence[int], opening: int) -> str:
@@ -75,7 +81,7 @@ def identity(base: int, words: Sequence[int], opening: int) -> str:
 
 
 def live(data: bytes, first: int, pools: Sequence[str], now: int) -> Iterator[Flow]:
-    """The flows in a copy of some rows, of which `first` is the first; `now` in nanoseconds."""
+    """The flows in a copy of some rows, of which `first` is the first's `number_of`; `now` in nanoseconds."""
     for base, words in enumerate(ROW.iter_unpack(data), first):
         left = (words[row.EXPIRES // 2] & bits.M32) - (now >> row.TICK_SHIFT) & bits.M32
         if words[row.FLAGS // 8] >> row.FLAGS % 8 * 8 & row.USED and 0 < left <= row.LIFETIME_MAX:

@@ -17,13 +17,12 @@ from . import row
 from .answers import Answers, Outbox
 from .engine import Engine
 from .opener import difference, words32
-from .pieces import cut, cut6, join
+from .pieces import cut, cut6, identifier, join, key_of, payload_size
+from .sorting import FRAGMENTS_OF_ONE, SHARE, Mail, Sorting, reduce
 from .verdict import Verdict
 
-SHARE = 4  # one source may hold at most this part of all that may be held
 DATAGRAM_MAX = 65535
 KEPT = (Verdict.ACCEPT, Verdict.ANSWER_ECHO)  # what a datagram's fragments are still awaited with
-FRAGMENTS_OF_ONE = 128  # 65,535 bytes over an MTU of 576, the least that IPv4 routes can be relied on to have
 
 
 @dataclass
@@ -53,28 +52,34 @@ class Datagram:
 class Fragments:
     """Judges the fragment that the engine has just parsed, or cuts what is too large for the other side."""
 
-    def __init__(self, engine: Engine, outbox: Outbox, answers: Answers) -> None:
+    def __init__(self, engine: Engine, outbox: Outbox, mail: Mail, answers: Answers) -> None:
         self.engine, self.outbox, self.answers = engine, outbox, answers
+        self.sorting = Sorting(engine, mail)
         self.datagrams: dict[tuple[int, ...], Datagram] = {}
         self.known_by: Counter[tuple[int, int]] = Counter()  # datagrams, by source; none stands at 0
         self.held_by: Counter[tuple[int, int]] = Counter()
-        self.known_on = [0, 0]  # datagrams, by side
-        self.held_on = [0, 0]
+        self.known_on = [0] * (sides.ACROSS + 1)  # datagrams, by side
+        self.held_on = [0] * (sides.ACROSS + 1)
 
     def use(self, settings: Settings) -> None:
         self.limit, self.lifetime = settings.limits.fragments_held, settings.timeouts.fragment
         self.share = max(1, self.limit // SHARE)
+        self.sorting.use(settings)
 
     def translate(self, index: int, side: int, now: int) -> Verdict:
         """The verdict on frame `index`; rewritten in place if it goes on at once."""
         packet = self.engine.packet
-        offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, self.payload_size(packet)
+        offset, size = (packet.fragment & ipv4.OFFSET_MASK) * 8, payload_size(packet)
         header = packet.transport - packet.at if packet.family == 4 else 0
         if size <= 0 or header + offset + size > DATAGRAM_MAX or (packet.fragment & ipv4.MF and size % 8):
             return Verdict.DROP_BAD_LENGTH
         if offset == 8 and packet.protocol == protocol.TCP:
             return Verdict.DROP_TINY_FRAGMENT  # would overlap the flags (RFC 3128)
-        key = self.key_of(packet, side)
+        if self.engine.share.count > 1:
+            verdict = self.sorting.judge(index, side, now)
+            if verdict is not Verdict.ACCEPT:
+                return verdict
+        key = key_of(packet, side)
         datagram = self.datagrams.get(key)
         if datagram is None:
             source = packet.source_high, packet.source_low
@@ -110,22 +115,8 @@ class Fragments:
 
     def is_full(self, counted: list[int], side: int) -> bool:
         """Whether there is room for no more. Out there anybody can think of sources: a share is kept from them."""
-        room = self.limit - self.share if side == sides.OUTSIDE and self.limit > 1 else self.limit
+        room = self.limit - self.share if side != sides.INSIDE and self.limit > 1 else self.limit
         return counted[side] >= room or sum(counted) >= self.limit
-
-    def payload_size(self, packet: Packet) -> int:
-        """Bytes of the datagram's payload in this fragment."""
-        return packet.end - (packet.transport if packet.family == 4 else packet.fragment_header + ipv6.FRAGMENT_HEADER)
-
-    def key_of(self, packet: Packet, side: int) -> tuple[int, ...]:
-        number = packet.protocol if packet.family == 4 else 0
-        return (side, number, packet.source_high, packet.source_low, packet.destination_high, packet.destination_low,
-                self.identifier(packet))
-
-    def identifier(self, packet: Packet) -> int:
-        if packet.family == 4:
-            return packet.load16(packet.at + ipv4.ID)
-        return packet.load32(packet.fragment_header + ipv6.FRAGMENT_ID)
 
     def overlaps(self, datagram: Datagram, start: int, end: int, last: bool) -> bool:
         """Note the range; whether it covers what another one covers, or lies behind the end."""
@@ -179,7 +170,7 @@ class Fragments:
             header = packet.load8(packet.transport + tcp.DATA_OFFSET) >> 4 << 2
             extra = 1 if packet.tcp_flags & (tcp.SYN | tcp.FIN) else 0
             datagram.start = packet.load32(packet.transport + tcp.SEQUENCE) + extra - header
-        datagram.identifier = self.identifier(packet)  # of IPv4 the engine has given it another, where one is due
+        datagram.identifier = identifier(packet)  # of IPv4 the engine has given it another, where one is due
         if packet.family == 6 and datagram.new_source != datagram.source:
             datagram.identifier = self.new_identifier(packet)
             self.write_identifier(packet, datagram.identifier)
@@ -254,10 +245,10 @@ class Fragments:
         delta = difference(words32(*datagram.new_source) + words32(*datagram.new_destination),
                            words32(packet.source_high, packet.source_low)
                            + words32(packet.destination_high, packet.destination_low))
-        packet.rewrite_header(*datagram.new_source, *datagram.new_destination, delta, 1)
+        packet.rewrite_header(*datagram.new_source, *datagram.new_destination, delta, datagram.leaves != sides.ACROSS)
         self.write_identifier(packet, datagram.identifier)
         if packet.protocol == protocol.TCP and datagram.tuples == self.tuples(datagram.flow):
-            end = (packet.fragment & ipv4.OFFSET_MASK) * 8 + self.payload_size(packet)
+            end = (packet.fragment & ipv4.OFFSET_MASK) * 8 + payload_size(packet)
             self.engine.tracker.stretch(datagram.flow, datagram.direction, datagram.start + end & bits.M32)
 
     def tuples(self, base: int) -> bytes:
@@ -320,16 +311,10 @@ class Fragments:
 
     def tick(self, now: int) -> None:
         """Forget datagrams whose time is up; they stand in the order in which they came."""
+        self.sorting.tick(now)
         while self.datagrams:
             key = next(iter(self.datagrams))
             if self.datagrams[key].expires > now:
                 break
             self.refuse(self.datagrams[key], Verdict.DROP_FRAGMENT_TIMEOUT)
             self.forget(key)
-
-
-def reduce(counter: Counter[tuple[int, int]], source: tuple[int, int], count: int) -> None:
-    """Whoever is down to 0 is forgotten: anybody can think of new sources for ever."""
-    counter[source] -= count
-    if counter[source] <= 0:
-        del counter[source]

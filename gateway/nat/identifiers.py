@@ -13,14 +13,16 @@ from ..wire import bits, ipv4, order, vnet
 from ..wire.batch import Batch
 from ..wire.packet import Packet, fold
 from . import bounds
+from .shares import Share
 from .siphash import siphash2
 
 
 class Identifiers:
     """counters: bounds.COUNTERS of 32 bits, of which IPv4 uses the low half; readable for whoever puts them back."""
 
-    def __init__(self, key0: int, key1: int, batch: Batch) -> None:
-        self.key0, self.key1 = key0, key1
+    def __init__(self, key0: int, key1: int, batch: Batch, share: Share) -> None:
+        self.key0, self.key1, self.share = key0, key1, share
+        self.slice = (1 << 16) // share.count  # of the low 16 bits, this worker's: all speak for the same addresses
         self.counters = memoryview(bytearray(4 * bounds.COUNTERS)).cast("I")
         self.bind(batch)
 
@@ -36,7 +38,16 @@ class Identifiers:
         slot = pair & (bounds.COUNTERS - 1)
         first = self.counters[slot]
         self.counters[slot] = (first + count) & bits.M32
-        return (first + (pair >> 32)) & bits.M32
+        taken = (first + (pair >> 32)) & bits.M32
+        return taken if self.share.count == 1 else self.confine(slot, taken, count)
+
+    def confine(self, slot: int, taken: int, count: int) -> int:
+        """As many identifiers whose low 16 bits are this worker's: in its slice, and none across its end."""
+        over = taken % self.slice + count - self.slice
+        if 0 < over < count:
+            self.counters[slot] = (self.counters[slot] + count - over) & bits.M32
+            taken = (taken + count - over) & bits.M32
+        return (taken // self.slice << 16 | self.share.number * self.slice + taken % self.slice) & bits.M32
 
     def renumber(self, packet: Packet, source_low: int, destination_low: int) -> int:
         """Give an IPv4 packet that leaves between these addresses an identifier; returns the old less the new one.

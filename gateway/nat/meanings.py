@@ -28,6 +28,7 @@ MEANINGS: dict[int, tuple[str, str]] = {
     Verdict.ANSWER_ECHO: ("an echo request for the gateway itself, answered", "RFC 1122 3.2.2.6"),
     Verdict.HOLD_FRAGMENT: ("waits for its datagram's first fragment", "RFC 4787 REQ-14"),
     Verdict.LEAVE_TO_HOST: ("belongs to the host that shares this address", ""),
+    Verdict.HAND_OVER: ("belongs to another worker, which judges it; counted here besides", ""),
     Verdict.DROP_SPOOFED_SOURCE: ("the source address is not behind the interface it came from", "RFC 2827"),
     Verdict.DROP_BOGON_SOURCE: ("the source address can be nobody's", "RFC 6890"),
     Verdict.DROP_BOGON_DESTINATION: ("the destination address can be nobody's", "RFC 6890"),

@@ -151,7 +151,7 @@ class Opener:
         self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
         self.opening = (self.opening + 1) & bits.M16
         self.r16[self.row * row.HALVES + row.OPENING] = self.opening
-        self.table.guests += side == sides.OUTSIDE
+        self.table.guests += side != sides.INSIDE
         if self.knocking:
             self.r8[self.row * row.BYTES + row.FLAGS] |= row.KNOCKING
 

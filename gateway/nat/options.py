@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..match.ruleset import Ruleset
 from ..match.settings import Clamp, Ports, Settings, Timeouts
-from ..wire import ipv4, ipv6, protocol, tcp
+from ..wire import ipv4, ipv6, protocol, sides, tcp
 from . import row, state
 
 
@@ -47,7 +47,7 @@ class Options:
         self.classes, self.rewritable, self.preserves = numbers(256, "B"), numbers(256, "B"), numbers(256, "B")
         self.lowest, self.highest = numbers(256, "I"), numbers(256, "I")
         self.lifetime, self.tcp_lifetime = numbers(256, "I"), numbers(state.STATES, "I")
-        self.mtu, self.segment_limit = numbers(2, "I"), numbers(2, "I")
+        self.mtu, self.segment_limit = numbers(sides.ACROSS + 1, "I"), numbers(2, "I")
 
     def use(self, ruleset: Ruleset) -> None:
         """Take over another ruleset's settings. Not for the packet path: it allocates."""
@@ -59,7 +59,8 @@ class Options:
         self.egress = numbers(len(words), "Q")
         for index, word in enumerate(words):
             self.egress[index] = word
-        self.mtu[0], self.mtu[1] = settings.inside.mtu, settings.outside.mtu
+        self.mtu[sides.INSIDE], self.mtu[sides.OUTSIDE] = settings.inside.mtu, settings.outside.mtu
+        self.mtu[sides.ACROSS] = settings.inside.mtu  # where it ends, as any hairpin
         self.hairpinning, self.outside_filtered = settings.hairpinning, settings.outside_filtered
         self.reject_exhausted = settings.reject_exhausted
         self.inbound_refresh, self.midstream = settings.inbound_refresh, settings.midstream

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from ..wire import bits, ipv4, ipv6, protocol
 from ..wire import checksum as sums
+from ..wire.packet import Packet
 
 COPIED = 0x80  # IPv4 options with this bit stand in every fragment (RFC 791 section 3.1)
+
+
+def payload_size(packet: Packet) -> int:
+    """Bytes of the datagram's payload in this fragment."""
+    return packet.end - (packet.transport if packet.family == 4 else packet.fragment_header + ipv6.FRAGMENT_HEADER)
+
+
+def identifier(packet: Packet) -> int:
+    if packet.family == 4:
+        return packet.load16(packet.at + ipv4.ID)
+    return packet.load32(packet.fragment_header + ipv6.FRAGMENT_ID)
+
+
+def key_of(packet: Packet, side: int) -> tuple[int, ...]:
+    """What all fragments of a datagram that comes from one side have in common."""
+    number = packet.protocol if packet.family == 4 else 0
+    return (side, number, packet.source_high, packet.source_low, packet.destination_high, packet.destination_low,
+            identifier(packet))
 
 
 def cut(data: bytes, mtu: int) -> list[bytes]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ..wire import bits, protocol, sides
 from . import bounds, prefetch, row
+from .shares import Share
 from .siphash import siphash2
 from .table import FlowTable
 
@@ -18,8 +19,8 @@ from .table import FlowTable
 class Ports:
     """Ports of the flows in one table. A port may be 0 where it is an ICMP identifier."""
 
-    def __init__(self, table: FlowTable, key0: int, key1: int) -> None:
-        self.table, self.index = table, table.index
+    def __init__(self, table: FlowTable, key0: int, key1: int, share: Share | None = None) -> None:
+        self.table, self.index, self.share = table, table.index, share or Share()
         self.r8, self.r32, self.r64 = table.r8, table.r32, table.r64
         self.key0, self.key1 = key0, key1
         self.counter = self.reply = self.external = 0
@@ -55,13 +56,21 @@ class Ports:
         crowd = self.crowd(member) if self.table.crowds.count else 0
         if crowd == 0:
             for _ in range(bounds.RANDOM_TRIES):
-                port = lowest + self.random(highest - lowest + 1)
+                port = self.candidate(lowest, highest)
                 if self.taken(member, port, now) == bounds.FREE:
                     return port + 1
             crowd = self.table.crowds.add(self.crowd_key(member))
+            if self.share.count > 1 and lowest < highest:
+                self.table.crowds.confine(crowd, self.share)
         middle = lowest + self.random(highest - lowest + 1)
         found = self.search(member, middle, highest, crowd, now)
         return found if found or middle == lowest else self.search(member, lowest, middle - 1, crowd, now)
+
+    def candidate(self, lowest: int, highest: int) -> int:
+        """A random port of this worker's; of another's where the range ends within a round of blocks."""
+        port = lowest + self.random(highest - lowest + 1)
+        own = self.share.own(port) if self.share.count > 1 else port
+        return own if lowest <= own <= highest else port
 
     def search(self, member: int, port: int, highest: int, crowd: int, now: int) -> int:
         """1 + the first free port from `port` to `highest`; what is found taken on the way is remembered."""
@@ -96,7 +105,7 @@ class Ports:
         """
         first = member * row.WORDS
         label = self.label_with(member, port)
-        if self.is_excluded(label, port):
+        if self.is_excluded(label, port) or (self.share.count > 1 and self.is_anothers(label, port)):
             return bounds.TAKEN
         self.reply = self.foreseen if self.foreseen else self.table.key(
             self.r64[first + row.REPLY_SOURCE], self.r64[first + row.REPLY_SOURCE + 1],
@@ -125,6 +134,10 @@ class Ports:
         if number == protocol.UDP:
             return self.excluded[(bounds.PORTS + port) >> 3] >> (port & 7) & 1 != 0
         return False
+
+    def is_anothers(self, label: int, port: int) -> bool:
+        """Whether another worker's flows may have this port. Protocols whose ports stay as they are have one worker."""
+        return self.share.ported[label >> row.LABEL_PROTOCOL & 0xFF] != 0 and not self.share.owns(port)
 
     def is_mapped(self, member: int) -> bool:
         return self.r8[member * row.BYTES + row.FLAGS] & row.MAPPED != 0

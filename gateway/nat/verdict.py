@@ -1,7 +1,8 @@
 """What became of a packet: one closed list. The name is the counter, the `explain` verdict and the docs row.
 
 accept and answer passed or were answered by the gateway itself; hold waits for more fragments; leave belongs
-to the host's own stack; drop_* did not pass; reject_* did not pass and its sender was told by ICMP.
+to the host's own stack; hand_over to another worker, which has a verdict of its own; drop_* did not pass; reject_*
+did not pass and its sender was told by ICMP.
 """
 
 from enum import IntEnum
@@ -25,6 +26,7 @@ class Verdict(IntEnum):
     ANSWER_ECHO = 16
     HOLD_FRAGMENT = 17
     LEAVE_TO_HOST = 18
+    HAND_OVER = 19
 
     DROP_SPOOFED_SOURCE = 24
     DROP_BOGON_SOURCE = 25

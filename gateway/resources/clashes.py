@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..match.settings import port_block
 from .errors import ResourceError
 from .fields import Network
 from .kinds.felix import FelixConfiguration
@@ -31,6 +32,7 @@ def clashes(objects: Sequence[Resource], origin: str, complete: bool) -> list[Re
         whole = Resources(tuple(objects))
         found += mtu_clashes(whole)
         found += port_clashes(whole)
+        found += share_clashes(whole)
     return found
 
 
@@ -65,6 +67,18 @@ def port_clashes(whole: Resources) -> Iterator[ResourceError]:
         source = next(one for one in configurations if one.spec.nat_port_range == narrow)
         yield source.error("spec", "natPortRange", message=f"{narrow[0]}:{narrow[1]} has no port in common with "
                            f"portRange {wide[0]}-{wide[1]} of Gateway/{name}; make them overlap")
+
+
+def share_clashes(whole: Resources) -> Iterator[ResourceError]:
+    """Ports are dealt out among workers by blocks; each needs some of whatever range is given."""
+    gateway, pairs = whole.gateway, [whole.gateway.spec.nat.given_range, whole.felix.nat_port_range]
+    lowest = max((pair[0] for pair in pairs if pair), default=1)
+    highest = min((pair[1] for pair in pairs if pair), default=65_535)
+    blocks = {port_block(port) for port in (*range(lowest, highest + 1, 16), highest)}
+    workers = gateway.spec.workers
+    if workers > 1 and len({block % workers for block in blocks}) < workers:
+        yield gateway.error("spec", "workers", message=f"the ports {lowest}-{highest} cannot be dealt out among "
+                            f"{workers} workers, in blocks of 64; write fewer workers, or give more ports")
 
 
 def remarks(whole: Resources) -> Iterator[ResourceError]:

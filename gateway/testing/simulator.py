@@ -1,7 +1,8 @@
 """The whole data path without a kernel: the Translator between two in-memory queues, on a virtual clock.
 
 Adds nothing to what the running gateway does with a packet. Whatever drivers the resources name, memory
-carries the packets; MTUs and addresses are the resources'. Everything random comes from the seed.
+carries the packets; MTUs and addresses are the resources'. Everything random comes from the seed. With `workers: N`,
+N above 1, each packet arrives at any of them, by chance, and what is another's is handed over, one packet at a time.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, overload
 
 from gateway import twin
 from gateway.nat.flow import Flow
-from gateway.resources import load
+from gateway.resources import Resources, load
 from gateway.resources.build import build
 from gateway.wire import sides, vnet
 from gateway.wire.batch import FRAME_MAX, NO_OFFLOAD
@@ -38,11 +40,12 @@ class Rooms:
 
     batch: Any
     ruleset: Any
-    translator: Any
+    translators: Any
+    bounds: Any
 
     @classmethod
     def of(cls, pure: bool) -> Rooms:
-        names = ("wire.batch", "match.ruleset", "nat.translator")
+        names = ("wire.batch", "match.ruleset", "nat.translators", "nat.bounds")
         return cls(*(twin.interpreted(name) if pure else import_module(f"gateway.{name}") for name in names))
 
 
@@ -52,7 +55,11 @@ class Simulator:
     def __init__(self, resources: Source, seed: int | bytes = 1, *, pure: bool = False) -> None:
         self._rooms = Rooms.of(pure)
         self._batch = self._rooms.batch.Batch()
-        self._translator = self._rooms.translator.Translator(self._ruleset(resources), seed)
+        loaded = load(resources)
+        self._workers = max(loaded.gateway.spec.workers, 1)
+        self._translators = self._rooms.translators.Translators(self._ruleset(loaded), seed, self._workers)
+        self._translator = self._translators.all[0]  # the only one, mostly
+        self._steering = Random(seed)
         self._emitted: dict[int, deque[tuple[bytes, bytes]]] = {side: deque() for side in SIDES.values()}
         self._told: list[Any] = []  # nat.events.Events, of either twin
         self._now = 0
@@ -96,26 +103,28 @@ class Simulator:
 
     def _expire(self, budget: int) -> None:
         """In steps, where more could end at once than the translator can note events of."""
-        step = budget if self._translator.live <= STEP_MAX else STEP_MAX
+        step = budget if self._translators.live <= STEP_MAX else STEP_MAX
         for left in range(budget, 0, -step):
-            self._translator.tick(self._now, min(left, step))
+            for one in self._translators.all:
+                one.tick(self._now, min(left, step))
+                self._deliver(one.take_mail())
             self._collect()
 
     def apply(self, resources: Source) -> None:
         """Hot reload. ResourceErrors, and nothing changed, when the resources are wrong."""
-        self._translator.use(self._ruleset(resources))
+        self._translators.use(self._ruleset(load(resources)))
 
     def counters(self) -> dict[str, int]:
         """Every verdict by name, zero ones too."""
-        counted: dict[str, int] = self._translator.counters()
+        counted: dict[str, int] = self._translators.counters()
         return counted
 
     def flows(self) -> list[Flow]:
-        return list(self._translator.flows(self._now))
+        return list(self._translators.flows(self._now))
 
     def end_flow(self, flow: Flow | str) -> bool:
         """Administrative end of one of flows(), or of a flow's id. False when it is no longer there."""
-        return bool(self._translator.end_flow(flow if isinstance(flow, str) else flow.id))
+        return bool(self._translators.end_flow(flow if isinstance(flow, str) else flow.id))
 
     def events(self) -> list[dict[str, Any]]:
         """Sessions and exhaustion since the last call."""
@@ -126,38 +135,53 @@ class Simulator:
 
     def explain(self, packet: bytes, side: str = "inside") -> dict[str, Any]:
         """What would become of a packet and why; changes no state."""
-        explained: dict[str, Any] = self._translator.explain(packet, SIDES[side], self._now)
+        explained: dict[str, Any] = self._translators.explain(packet, SIDES[side], self._now)
         return explained
 
-    def _ruleset(self, resources: Source) -> Any:
-        built = build(load(resources))
+    def _ruleset(self, resources: Resources) -> Any:
+        built = build(resources)
         return self._rooms.ruleset.Ruleset(built.sets, built.settings)  # of the translator's own twin
 
     def _translate(self, side: int, frames: list[tuple[bytes, bytes]]) -> None:
-        batch = self._batch
+        if self._workers == 1:
+            self._run(0, side, False, frames)
+        else:
+            for frame in frames:
+                self._deliver(self._run(self._steering.randrange(self._workers), side, False, [frame]))
+        self._collect()
+
+    def _run(self, worker: int, side: int, handed: bool, frames: list[tuple[bytes, bytes]]) -> Any:
+        """A batch through one worker's translator; what is for others, as `nat.sorting.Mail`."""
+        batch, translator = self._batch, self._translators.all[worker]
         batch.clear()
         for packet, offload in frames:
             batch.append(packet[:FRAME_MAX], offload)  # a link reads no more of a frame
-        self._translator.translate(batch, side, self._now)
+        translator.translate(batch, side, self._now, handed)
         for index in range(batch.count):
-            if batch.out[index] != sides.NOWHERE:
+            if batch.out[index] in self._emitted:
                 self._emitted[batch.out[index]].append((batch.offload(index), batch.packet(index)))
-        self._collect()
+        return translator.post(batch, side) if self._workers > 1 else ()
+
+    def _deliver(self, mail: Iterable[tuple[int, int, bytes, bytes]]) -> None:
+        """Hand over, and what that makes those hand over who get it."""
+        waiting, sorting = deque(mail), self._rooms.bounds.SORTING
+        while waiting:
+            addressee, side, offload, packet = waiting.popleft()
+            waiting += self._run(addressee % sorting, side, addressee < sorting, [(packet, offload)])
 
     def _collect(self) -> None:
-        for side, offload, packet in self._translator.outbox:
-            self._emitted[side].append((offload, packet))
-        self._translator.outbox.clear()
-        told = self._translator.take_events(EPOCH)
-        if len(told):
-            self._told.append(told)
+        for one in self._translators.all:
+            for side, offload, packet in one.outbox:
+                self._emitted[side].append((offload, packet))
+            one.outbox.clear()
+        self._told += [told for told in self._translators.take_events(EPOCH) if len(told)]
 
     def _moments(self, end: int) -> Iterator[int]:
         """The times at which to run expiry: every tick, or some of them and those at which a flow ends."""
         ticks = range(self._now - self._now % TICK + TICK, end, TICK)
         if len(ticks) <= STEPS_MAX:
             return iter([*ticks, end])
-        ends = {self._now + round(flow.expires_in * SECOND) for flow in self._translator.flows(self._now)}
+        ends = {self._now + round(flow.expires_in * SECOND) for flow in self._translators.flows(self._now)}
         due = sorted({moment - moment % TICK + TICK for moment in ends if moment < end - TICK})
         chosen = {*ticks[:: -(-len(ticks) // STEPS_MAX)], *due[:: -(-len(due) // STEPS_MAX) or 1]}
         return iter([*sorted(chosen), end])

@@ -103,7 +103,7 @@ def test_an_empty_value_is_the_default() -> None:
 WRONG = [  # what is written below "outside: {interface: eth0}", the field, words of the message
     ("addreses: []", "spec.addreses", "unknown field; did you mean addresses?"),
     ("zones: 2", "spec.zones", "Valid here: addresses, inside, limits, nat, outside, records, timeouts and workers"),
-    ("workers: 2", "spec.workers", "must be at most 1, not 2"),
+    ("workers: 65", "spec.workers", "must be at most 64, not 65"),
     ("nat: {portrange: '1-2'}", "spec.nat.portrange", "did you mean portRange?"),
     ("inside: {capture: {a: b}}", "spec.inside.capture", "must be a list, not a mapping"),
     ("inside: {nextHop: 10.0.0.1}", "spec.inside.nextHop", "unknown field"),

@@ -157,7 +157,7 @@ class GatewaySpec(Section):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     records: Records = Records()
-    workers: int = Field(default=0, ge=0, le=1)  # threads that translate; 0: the event loop does
+    workers: int = Field(default=0, ge=0, le=64)  # threads that translate; 0: the event loop does
 
 
 class Gateway(Resource):
@@ -172,8 +172,18 @@ class Gateway(Resource):
         return self.spec.inside.interface or "", self.spec.outside.interface or ""
 
     def problems(self) -> Iterator[Problem]:
+        yield from self.worker_problems()
         yield from self.interface_problems()
         yield from self.address_problems()
+
+    def worker_problems(self) -> Iterator[Problem]:
+        for side in ("inside", "outside"):
+            if self.spec.workers > 1 and getattr(self.spec, side).driver == "xdp":
+                yield Problem(("spec", "workers"), f"{self.spec.workers} cannot share the one queue that driver xdp "
+                                                   f"reads {side}; write 1, or use driver packet")
+        if self.spec.limits.flows < self.spec.workers:
+            yield Problem(("spec", "limits", "flows"), f"{self.spec.limits.flows} flows are not enough for "
+                                                       f"{self.spec.workers} workers; write at least one for each")
 
     def interface_problems(self) -> Iterator[Problem]:
         for side, name in zip(("inside", "outside"), self.interfaces, strict=True):
