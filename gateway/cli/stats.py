@@ -37,6 +37,11 @@ def show(answer: dict[str, Any], everything: bool) -> None:
                 ", ".join(f"{name} {count}" for name, count in link["reasons"].items()))
                for side, link in answer["links"].items()], right=("RECEIVED", "SENT", "DROPPED"))
     typer.echo()
+    if len(answer["shares"]) > 1:
+        out.table(("WORKER", "INSIDE", "OUTSIDE", "FLOWS", "HANDED OVER", "INBOX FULL"),
+                  [tuple(share.values()) for share in answer["shares"]],
+                  right=("INSIDE", "OUTSIDE", "FLOWS", "HANDED OVER", "INBOX FULL"))
+        typer.echo()
     out.table(("VERDICT", "PACKETS"), [(name, count) for name, count in answer["counters"].items()
                                        if count or everything or name == "accept"], right=("PACKETS",))
     for error in rules["errors"]:

@@ -12,10 +12,13 @@ while one waits for the turn, so the thread that has the turn can always get it.
 batches at hand: a thread that takes its turn again at once would otherwise keep it for ever.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from gateway.links._syscalls cimport Calls, Frames
-from gateway.nat cimport row
+from gateway.nat cimport bounds, row
+from gateway.nat cimport verdict as Verdict
 from gateway.nat.engine cimport Engine, is_unfinished
 from gateway.wire cimport bits, sides
 from gateway.wire.batch cimport Batch
@@ -70,17 +73,26 @@ cdef enum:
     ATTEMPTS = 10
     PAUSE = 50  # microseconds
     WAKER = 2  # index of the descriptor that ends a wait
+    BELL = 3  # of the one that says that something is in the inbox
+
+include "_inbox.pxi"
 
 
 cdef class Rounds:
-    """The pump's links and translator, driven from here.  wakeups, batches, packets: by side."""
+    """The pump's links and translator, driven from here.  wakeups, batches, packets: by side.
+
+    inboxes: of all workers by number, this one's among them; none where there is one worker.
+    """
 
     cdef object pump
     cdef Engine engine
     cdef Batch batch
     cdef Calls inside, outside
     cdef Frames frames
-    cdef pollfd fds[3]
+    cdef pollfd fds[4]
+    cdef list inboxes
+    cdef Box **boxes
+    cdef Box *own
     cdef pthread_mutex_t turn, queue
     cdef int stopping, waker
     cdef int64_t next_tick, look
@@ -91,7 +103,7 @@ cdef class Rounds:
         pthread_mutex_init(&self.turn, NULL)
         pthread_mutex_init(&self.queue, NULL)
 
-    def __init__(self, pump):
+    def __init__(self, pump, inboxes=()):
         self.pump, self.engine, self.batch = pump, pump.translator.engine, pump.batch
         self.inside, self.outside = (link.calls for link in pump.links)
         self.frames = self.inside.prepare(self.batch)
@@ -102,10 +114,27 @@ cdef class Rounds:
         self.waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         for index, fd in enumerate((self.inside.fd, self.outside.fd, self.waker)):
             self.fds[index].fd, self.fds[index].events = fd, POLLIN
+        self.fds[BELL].fd = -1
+        self.connect(list(inboxes))
+
+    def connect(self, list inboxes):
+        cdef Inbox inbox
+        cdef int number
+        self.inboxes = inboxes  # they live as long as this
+        if not inboxes:
+            return
+        self.boxes = <Box **>calloc(len(inboxes), sizeof(Box *))
+        if self.boxes == NULL:
+            raise MemoryError
+        for number, inbox in enumerate(inboxes):
+            self.boxes[number] = &inbox.box
+        self.own = self.boxes[self.engine.share.number]
+        self.fds[BELL].fd, self.fds[BELL].events = self.own.bell, POLLIN
 
     def __dealloc__(self):
         pthread_mutex_destroy(&self.turn)
         pthread_mutex_destroy(&self.queue)
+        free(self.boxes)
 
     def close(self):
         os.close(self.waker)
@@ -168,15 +197,17 @@ cdef class Rounds:
     cdef bint glance(self) noexcept nogil:
         """Whether a side has something: a look at memory, where that tells."""
         if not self.by_memory:
-            return poll(self.fds, 2, 0) > 0
+            return poll(self.fds, 4, 0) > 0
         self.fds[sides.INSIDE].revents = POLLIN if self.inside.anything() else 0
         self.fds[sides.OUTSIDE].revents = POLLIN if self.outside.anything() else 0
-        return self.fds[sides.INSIDE].revents != 0 or self.fds[sides.OUTSIDE].revents != 0
+        self.fds[BELL].revents = POLLIN if self.own != NULL and waits(self.own) else 0
+        return (self.fds[sides.INSIDE].revents != 0 or self.fds[sides.OUTSIDE].revents != 0
+                or self.fds[BELL].revents != 0)
 
     cdef void sleep(self) noexcept nogil:
-        """Until a side has something, the next tick is due or `stop` was called."""
+        """Until a side or the inbox has something, the next tick is due or `stop` was called."""
         cdef int64_t began = clock()
-        poll(self.fds, 3, self.patience())
+        poll(self.fds, 4, self.patience())
         if clock() - began < LOOK_MOST:
             self.look = min(max(2 * self.look, LOOK_LEAST), LOOK_MOST)
         else:
@@ -196,6 +227,39 @@ cdef class Rounds:
         for side in range(2):
             if self.fds[side].revents and self.serve(side) == 0 and self.fds[side].revents != POLLIN:
                 self.fds[side].fd = -1  # an error that stays, such as ENETDOWN: looked at again with the next tick
+        if self.fds[BELL].revents:
+            self.read_inbox()
+        return 0
+
+    cdef int read_inbox(self) except -1 nogil:
+        """Translate what other workers handed over, up to the bound; what is left rings again."""
+        cdef int number, count, side = 0
+        cdef bint handed = False
+        cdef uint64_t rung
+        eventfd_read(self.own.bell, &rung)
+        for number in range(BATCHES):
+            count = take(self.own, self.frames, &side, &handed)
+            if count == 0:
+                return 0
+            self.batch.count = count
+            self.engine.decider.handed = handed
+            try:
+                self.translate(side, count)
+            finally:
+                self.engine.decider.handed = False
+        eventfd_write(self.own.bell, 1)
+        return 0
+
+    cdef int hand_over(self, int side, int count) except -1 nogil:
+        """What of the batch belongs to other workers goes into their inboxes."""
+        cdef int index, seen_on
+        cdef int64_t addressee
+        for index in range(count):
+            addressee = self.engine.addressee(index)
+            if addressee >= 0:
+                seen_on = side if self.batch.verdict[index] == Verdict.HAND_OVER else sides.ACROSS
+                put(self.boxes[addressee % bounds.SORTING], seen_on, addressee < bounds.SORTING,
+                    self.frames.slab + self.frames.start[index] - OFFLOAD, OFFLOAD + self.frames.length[index])
         return 0
 
     cdef int tick(self, int64_t now) except -1 nogil:
@@ -232,6 +296,8 @@ cdef class Rounds:
             with gil:
                 self.finish(side, now)
             return 0
+        if self.own != NULL:
+            self.hand_over(side, count)
         if self.inside.push(self.frames, count, sides.INSIDE) < 0:
             with gil:
                 self.pump.links[sides.INSIDE].write_batch(self.batch, sides.INSIDE)
@@ -246,4 +312,6 @@ cdef class Rounds:
         for index in range(self.batch.count):
             if is_unfinished(self.batch.verdict[index]):
                 self.pump.translator.finish(index, side, now)
+        if self.own != NULL:
+            self.hand_over(side, self.batch.count)
         self.pump.send(self.batch)

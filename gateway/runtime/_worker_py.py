@@ -8,23 +8,68 @@ from __future__ import annotations
 import os
 import select
 import threading
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..nat import row
 from ..wire import bits, sides
+from .pump import BATCHES_A_WAKEUP
 
 if TYPE_CHECKING:
+    from ..wire.batch import Batch
     from .pump import Pump
 
 TICK_NS = 25_000_000
 TICK_BUDGET = 1024
+INBOX_BYTES = 4 * 1024 * 1024
+
+
+class Inbox:
+    """Frames for one worker, in the order in which they came. Anybody puts in, without waiting for anybody."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, bool, bytes, bytes]] = deque()
+        self._lock = threading.Lock()
+        self._bytes = self.received = self.overflowed = 0
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def put(self, side: int, handed: bool, offload: bytes, packet: bytes) -> bool:
+        """One packet with its offload header; False where there is no room. handed: it is not handed over again."""
+        with self._lock:
+            if self._bytes + len(packet) > INBOX_BYTES:
+                self.overflowed += 1
+                return False
+            self._waiting.append((side, handed, offload, packet))
+            self._bytes += len(packet)
+            self.received += 1
+        os.eventfd_write(self.bell, 1)
+        return True
+
+    def take(self, batch: Batch) -> tuple[int, bool] | None:
+        """Fill a batch with the frames that wait, as long as they are seen on one side: which, and whether handed."""
+        batch.clear()
+        with self._lock:
+            seen_on = self._waiting[0][:2] if self._waiting else None
+            while self._waiting and self._waiting[0][:2] == seen_on and batch.count < batch.capacity:
+                _, _, offload, packet = self._waiting.popleft()
+                batch.append(packet, offload)
+                self._bytes -= len(packet)
+        return seen_on
+
+    def close(self) -> None:
+        os.close(self.bell)
 
 
 class Rounds:
-    """The pump's links and translator, driven from here.  wakeups, batches, packets: by side."""
+    """The pump's links and translator, driven from here.  wakeups, batches, packets: by side.
 
-    def __init__(self, pump: Pump) -> None:
+    inboxes: of all workers by number, this one's among them; none where there is one worker.
+    """
+
+    def __init__(self, pump: Pump, inboxes: Sequence[Inbox] = ()) -> None:
         self.pump = pump
+        self._inbox = inboxes[pump.translator.share.number] if inboxes else None
         self.wakeups, self.batches, self.packets = pump.wakeups, pump.batches, pump.packets
         self._turn, self._queue = threading.Lock(), threading.Lock()
         self._stopping = False
@@ -32,6 +77,8 @@ class Rounds:
         self._next_tick = 0
         self._poll = select.poll()
         self._poll.register(self._waker, select.POLLIN)
+        if self._inbox:
+            self._poll.register(self._inbox.bell, select.POLLIN)
 
     def close(self) -> None:
         os.close(self._waker)
@@ -76,3 +123,14 @@ class Rounds:
             fd = self.pump.links[side].fileno()
             if fd in ready and not self.pump.on_readable(side) and ready[fd] != select.POLLIN:
                 self._poll.unregister(fd)  # an error that stays, such as ENETDOWN: looked at again with the next tick
+        if self._inbox and self._inbox.bell in ready:
+            self._read_inbox(self._inbox)
+
+    def _read_inbox(self, inbox: Inbox) -> None:
+        os.eventfd_read(inbox.bell)
+        for _ in range(BATCHES_A_WAKEUP):
+            seen_on = inbox.take(self.pump.batch)
+            if seen_on is None:
+                return
+            self.pump.translate(*seen_on)
+        os.eventfd_write(inbox.bell, 1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from ..match.settings import Settings
+from ..nat.translator import hash_key
 from ..resources import Resources
 from ..resources.build import build, counting, egress_addresses, own_addresses
 from ..wire import address
@@ -14,10 +17,12 @@ from ..wire import address
 if TYPE_CHECKING:
     from ..host import Attached, Plan
     from ..links.link import Link
+    from ..links.steering import Instruction
     from ..match.ruleset import Ruleset
     from ..resources.kinds.gateway import InsideSide, OutsideSide
 
 PORTS = (1024, 65535)
+Steering = Sequence["Instruction"]
 UPDATABLE = ("inside_cidrs", "captured_interfaces")  # of a Plan, while the gateway runs
 
 
@@ -110,45 +115,83 @@ class Watcher(Protocol):
 
 @dataclass
 class Opened:
-    """Both sides' links, by side, and what has to be watched for them."""
+    """Both sides' links, by side, and what has to be watched for them.
 
-    links: list[Link] = field(default_factory=list)
+    queues: by worker, both sides' links of its own, of which `links` are the first.  timers: to be called a few times a
+    second, each in the turn of the worker with that number.
+    """
+
+    sides: list[list[Link]] = field(default_factory=list)
     watchers: list[Watcher] = field(default_factory=list)
     tuns: set[int] = field(default_factory=set)  # descriptors
-    timers: list[Callable[[], None]] = field(default_factory=list)  # to be called a few times a second
+    timers: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
+
+    @property
+    def links(self) -> list[Link]:
+        return [side[0] for side in self.sides]
+
+    @property
+    def queues(self) -> list[tuple[Link, Link]]:
+        inside, outside = self.sides
+        return list(zip(inside, outside, strict=True))
 
     @property
     def descriptors(self) -> list[Link | Watcher]:
-        return [*self.links, *self.watchers]
+        return [*chain.from_iterable(self.sides), *self.watchers]
 
     @property
     def both(self) -> tuple[Link, Link]:
-        inside, outside = self.links
-        return inside, outside
+        return self.queues[0]
 
-    def open(self, side: InsideSide | OutsideSide, name: str) -> None:
+    def open(self, side: InsideSide | OutsideSide, name: str, queues: int, steering: Steering) -> None:
+        """One side's link, or as many as there are workers."""
+        links: list[Link] = []
+        self.sides.append(links)
         if side.driver == "memory":
             from ..links.memory import MemoryLink
 
-            self.links.append(MemoryLink(name or "memory", side.mtu))
+            links.append(MemoryLink(name or "memory", side.mtu))
         elif side.driver == "tun":
-            from ..links.tun import TunLink
-
-            self.links.append(TunLink(name, side.mtu))
-            self.tuns.add(self.links[-1].fileno())
+            self.open_tun(name, side.mtu, links, queues, steering)
         else:
-            self.open_interface(name, [str(one) for one in getattr(side, "next_hop", ())], xdp=side.driver == "xdp")
+            next_hops = [str(one) for one in getattr(side, "next_hop", ())]
+            self.open_interface(name, next_hops, links, queues, None if side.driver == "xdp" else steering)
 
-    def open_interface(self, name: str, next_hops: list[str], xdp: bool) -> None:
+    def open_tun(self, name: str, mtu: int, links: list[Link], queues: int, steering: Steering) -> None:
+        from ..links.steering import extended
+        from ..links.tun import TunLink
+
+        for number in range(queues):
+            link = TunLink(name, mtu, number if queues > 1 else None)
+            links.append(link)
+            self.tuns.add(link.fileno())
+        if queues > 1 and steering:
+            with suppress(OSError):  # without the right to load it: by flow, and workers hand over what is another's
+                link.steer(extended(steering))
+
+    def open_interface(self, name: str, next_hops: list[str], links: list[Link], queues: int,
+                       steering: Steering | None) -> None:
+        """steering: None for AF_XDP, which has one queue."""
         from ..host.neighbours import Neighbours
+        from ..links.fanout import Fanout
         from ..links.packet import PacketLink
         from ..links.xdp import XdpLink
 
         neighbours = Neighbours(name)
         self.watchers.append(neighbours)
-        link = (XdpLink if xdp else PacketLink)(name, neighbours, next_hops)
-        self.links.append(link)
-        self.timers.append(link.tick)
+        if steering is None or queues == 1:
+            alone = (XdpLink if steering is None else PacketLink)(name, neighbours, next_hops)
+            links.append(alone)
+            self.timers.append((0, alone.tick))
+            return
+        group, opened = Fanout(), []
+        for number in range(queues):
+            opened.append(PacketLink(name, neighbours, next_hops, group=group, queues=queues))
+            links.append(opened[-1])
+            self.timers.append((number, opened[-1].tick))
+        group.steer(steering)
+        for link in opened:
+            link.open_up()
 
     def take(self, attached: Attached) -> None:
         """Tell links on interfaces what is the gateway's, and what the host's. Raises LinkError."""
@@ -163,17 +206,35 @@ class Opened:
             one.close()
 
 
-def open_links(resources: Resources) -> Opened:
-    """Neither if one cannot be opened. Raises LinkError or HostError."""
+def open_links(resources: Resources, ruleset: Ruleset, seed: bytes) -> Opened:
+    """Neither if one cannot be opened. Raises LinkError or HostError. seed: the translators'."""
     spec, (inside, outside) = resources.gateway.spec, resources.gateway.interfaces
-    opened = Opened()
+    opened, queues = Opened(), queues_of(resources)
+    by_source, by_target = steerings(ruleset, seed, queues)
     try:
-        opened.open(spec.inside, inside)
-        opened.open(spec.outside, outside)
+        opened.open(spec.inside, inside, queues, by_source)
+        opened.open(spec.outside, outside, queues, by_target)
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def queues_of(resources: Resources) -> int:
+    """Of each side: one a worker, where both sides' devices have so many."""
+    spec = resources.gateway.spec
+    several = {spec.inside.driver, spec.outside.driver} <= {"tun", "packet"}
+    return max(spec.workers, 1) if several else 1
+
+
+def steerings(ruleset: Ruleset, seed: bytes, queues: int) -> tuple[Steering, Steering]:
+    """Programs that say which queue a frame from inside, and one from outside, goes to."""
+    from ..links import steering
+
+    if queues == 1:
+        return (), ()
+    key = hash_key(seed)
+    return steering.inside(key, queues), steering.outside(key, queues, egress_of(ruleset.settings))
 
 
 def mtu_notes(resources: Resources, links: tuple[Link, Link]) -> Iterator[str]:

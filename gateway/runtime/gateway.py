@@ -15,8 +15,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,14 +27,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .. import __version__
 from ..links.device import is_up
 from ..match.settings import SECOND
-from ..nat.translator import Translator
+from ..nat.translators import Translators
 from ..wire import sides
 from . import assembly, log
 from .listing import Usage
 from .pump import Pump
 from .records import Records
 from .rules import Rules, now
-from .worker import Worker
+from .workers import Workers
 
 if TYPE_CHECKING:
     from ..host import Attached
@@ -64,17 +66,19 @@ class Gateway:
         self.attached: Attached | None = None
         self.host_thread = ThreadPoolExecutor(1, "host")
         self.started, self.started_at = now(), clock()
+        self.seed = secrets.token_bytes(16)
         self.ended = asyncio.Event()
         self.failure: str | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open, attach, and translate from now on. Raises LinkError or HostError with nothing left changed."""
-        self.opened = await self.on_host(assembly.open_links, self.rules.resources)
+        self.opened = await self.on_host(assembly.open_links, self.rules.resources, self.rules.ruleset, self.seed)
         try:
             await self.attach()
-            self.translator = Translator(self.rules.ruleset, secrets.token_bytes(16))
-            self.pump = self.make_pump()
+            self.translator = Translators(self.rules.ruleset, self.seed, len(self.opened.queues))
+            self.workers = self.make_workers()
+            self.pumps: Sequence[Pump] = self.workers.all if self.workers else [self.make_pump()]
         except BaseException:
             await self.detach()
             raise
@@ -93,11 +97,24 @@ class Gateway:
         for note in (*self.attached.notes, *assembly.mtu_notes(resources, self.opened.both)):
             log.event("note", text=note)
 
-    def make_pump(self) -> Pump:
-        """Driven by the loop, or by a thread of its own; memory has nothing that a thread could wait for."""
+    def make_workers(self) -> Workers | None:
+        """Threads; None where the loop drives the pump. Memory has nothing that a thread could wait for."""
         if self.rules.resources.gateway.spec.workers and all(link.fileno() >= 0 for link in self.opened.links):
-            return Worker(self.opened.both, self.translator, self.on_worker_error, self.clock)
-        return Pump(self.opened.both, self.translator, self.clock)
+            return Workers(self.opened.queues, self.translator, self.on_worker_error, self.clock)
+        return None
+
+    def make_pump(self) -> Pump:
+        return Pump(self.opened.both, self.translator.all[0], self.clock)
+
+    @property
+    def pump(self) -> Pump:
+        """The first one; others differ in what flows they have."""
+        return self.pumps[0]
+
+    @property
+    def turn(self) -> AbstractContextManager[object]:
+        """Held by whoever works on all translators at once."""
+        return self.workers.turn if self.workers else self.pump.turn
 
     async def on_host(self, work: Callable[P, T], *values: P.args, **options: P.kwargs) -> T:
         """Talk to the kernel on the one thread that does so: pyroute2 brings a loop of its own, and may take long."""
@@ -106,14 +123,14 @@ class Gateway:
     def watch(self) -> None:
         loop = asyncio.get_running_loop()
         for side, link in enumerate(self.opened.links):
-            if link.fileno() >= 0 and not isinstance(self.pump, Worker):  # memory has none
+            if link.fileno() >= 0 and not self.workers:  # memory has none
                 loop.add_reader(link.fileno(), self.on_readable, side)
         for watcher in self.opened.watchers:
             loop.add_reader(watcher.fileno(), watcher.on_readable)
         self.indexes = [socket.if_nametoindex(link.name) if link.fileno() >= 0 else 0 for link in self.opened.links]
         self.tasks = [loop.create_task(work()) for work in (self.keep_time, self.watch_links, self.watch_host)]
-        if isinstance(self.pump, Worker):
-            self.pump.start()
+        if self.workers:
+            self.workers.start()
 
     def on_readable(self, side: int) -> None:
         """A link that fails for good ends the gateway: a host that cannot translate must not stay attached."""
@@ -143,34 +160,41 @@ class Gateway:
                 self.limiter.event("tick_failed", logging.ERROR, error=repr(error))
 
     def tick(self) -> None:
-        for tick in self.opened.timers:
-            with self.pump.turn:
+        for number, tick in self.opened.timers:
+            with self.pumps[number].turn:
                 tick()
-        if isinstance(self.pump, Worker):
-            self.pump.collect_garbage()
-            if not self.translator.waiting:
-                return
-        with self.pump.turn:
-            self.translator.tick(self.clock(), 0 if isinstance(self.pump, Worker) else TICK_BUDGET)
-            if self.translator.outbox:
-                self.pump.flush()
-        self.collect_events()
+        if self.workers:
+            self.workers.collect_garbage()
+        for pump in self.pumps:
+            if not self.workers or pump.translator.waiting:
+                self.tick_one(pump)
+
+    def tick_one(self, pump: Pump) -> None:
+        with pump.turn:
+            pump.translator.tick(self.clock(), 0 if self.workers else TICK_BUDGET)
+            if pump.translator.outbox or pump.translator.mail:
+                pump.flush()
+        self.collect(pump)
+
+    def collect(self, pump: Pump) -> None:
+        with pump.turn:
+            events = pump.translator.take_events(time.time_ns() - self.clock())
+        self.records.add(events)
 
     def collect_events(self) -> None:
-        with self.pump.turn:
-            events = self.translator.take_events(time.time_ns() - self.clock())
-        self.records.add(events)
+        for pump in self.pumps:
+            self.collect(pump)
 
     def flows(self) -> Iterator[Flow]:
         """Every live flow, read out in steps between which packets pass."""
-        return self.translator.flows(self.clock(), self.pump.copy)
+        return self.translator.flows(self.clock(), [pump.copy for pump in self.pumps])
 
     def end_flow(self, name: str) -> bool:
-        with self.pump.turn:
+        with self.turn:
             return self.translator.end_flow(name)
 
     def explain(self, packet: bytes, side: int) -> dict[str, Any]:
-        with self.pump.turn:
+        with self.turn:
             return self.translator.explain(packet, side, self.clock())
 
     async def watch_links(self) -> None:
@@ -185,7 +209,7 @@ class Gateway:
         """libuv stops looking at a descriptor that had an error, such as ENETDOWN while its interface was down."""
         loop = asyncio.get_running_loop()
         for side, link in enumerate(self.opened.links):
-            if link.fileno() >= 0 and not isinstance(self.pump, Worker):  # which looks again by itself
+            if link.fileno() >= 0 and not self.workers:  # which look again by themselves
                 loop.remove_reader(link.fileno())
                 self.on_readable(side)  # takes the error
                 loop.add_reader(link.fileno(), self.on_readable, side)
@@ -249,7 +273,7 @@ class Gateway:
 
     def decide_by(self, ruleset: Ruleset) -> None:
         self.translator.prepare(ruleset)
-        with self.pump.turn:
+        with self.turn:
             self.translator.use(ruleset)
 
     async def stop(self) -> None:
@@ -257,8 +281,8 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for task in self.tasks:
             task.cancel()
-        if isinstance(self.pump, Worker):
-            await asyncio.to_thread(self.pump.stop)
+        if self.workers:
+            await asyncio.to_thread(self.workers.stop)
         for one in self.opened.descriptors:
             if one.fileno() >= 0:
                 loop.remove_reader(one.fileno())
@@ -280,22 +304,24 @@ class Gateway:
         translator = self.translator
         return {
             "name": self.name, "version": __version__, "pid": os.getpid(),
-            "workers": int(isinstance(self.pump, Worker)), "started": self.started,
+            "workers": len(self.pumps) if self.workers else 0, "started": self.started,
             "uptime": (self.clock() - self.started_at) / SECOND,
             "flows": {"live": translator.live, "capacity": translator.capacity, "bytes": translator.memory},
             "links": {SIDES[side]: self.describe_link(side) for side in (sides.INSIDE, sides.OUTSIDE)},
-            "own_packets": self.pump.own_packets, "events": self.records.total,
+            "own_packets": sum(pump.own_packets for pump in self.pumps), "events": self.records.total,
             "events_lost": translator.events_lost(), "rules": self.rules.describe(),
-            "counters": translator.counters(),
+            "counters": translator.counters(), "shares": self.workers.describe() if self.workers else [],
         }
 
     def describe_link(self, side: int) -> dict[str, Any]:
-        link, pump = self.pump.links[side], self.pump
-        spec = self.rules.resources.gateway.spec
-        statistics = link.statistics()
+        link, spec = self.pump.links[side], self.rules.resources.gateway.spec
+        statistics = [pump.links[side].statistics() for pump in self.pumps]
+        reasons = sum((one.reasons for one in statistics), Counter[str]())
         return {"interface": link.name, "driver": (spec.inside, spec.outside)[side].driver, "mtu": link.mtu,
-                "wakeups": pump.wakeups[side], "batches": pump.batches[side], "received": statistics.received,
-                "sent": statistics.sent, "dropped": statistics.dropped, "reasons": dict(statistics.reasons)}
+                "wakeups": sum(pump.wakeups[side] for pump in self.pumps),
+                "batches": sum(pump.batches[side] for pump in self.pumps),
+                "received": sum(one.received for one in statistics), "sent": sum(one.sent for one in statistics),
+                "dropped": reasons.total(), "reasons": dict(reasons)}
 
     def describe_pools(self, usage: Usage) -> dict[str, Any]:
         """What `gateway pools` shows."""

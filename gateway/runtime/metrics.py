@@ -40,15 +40,19 @@ class Collector:
         yield CounterMetricFamily("gateway_events", "Session events", value=self.gateway.records.total)
 
     def links(self) -> Iterable[Metric]:
-        pump = self.gateway.pump
+        pumps = self.gateway.pumps
         read = CounterMetricFamily("gateway_link_read_packets", "Packets read from a link", labels=["side"])
         dropped = CounterMetricFamily("gateway_link_dropped_packets", "Packets a link could not send", labels=["side"])
         wakeups = CounterMetricFamily("gateway_wakeups", "Times the loop found a link readable", labels=["side"])
         for side, name in enumerate(SIDES):
-            read.add_metric([name], pump.packets[side])
-            dropped.add_metric([name], pump.links[side].dropped)
-            wakeups.add_metric([name], pump.wakeups[side])
+            read.add_metric([name], sum(pump.packets[side] for pump in pumps))
+            dropped.add_metric([name], sum(pump.links[side].dropped for pump in pumps))
+            wakeups.add_metric([name], sum(pump.wakeups[side] for pump in pumps))
         yield from (read, dropped, wakeups)
+        if self.gateway.workers:
+            full = CounterMetricFamily("gateway_inbox_full_packets", "Packets handed to a worker that had no room")
+            full.add_metric([], sum(inbox.overflowed for inbox in self.gateway.workers.inboxes))
+            yield full
 
     def rules(self) -> Iterable[Metric]:
         rules = self.gateway.rules

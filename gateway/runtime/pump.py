@@ -48,13 +48,17 @@ class Pump:
                 break
             total += count
             self.batches[side] += 1
-            self.translator.translate(batch, side, self.clock())
-            self.send(batch)
+            self.translate(side)
             if not link.more and (total - before < DENSE or not link.linger(LINGER_NS)):
                 break
             before = total
         self.packets[side] += total
         return total
+
+    def translate(self, side: int, handed: bool = False) -> None:
+        """The batch at hand, which came in on `side`, and out with it."""
+        self.translator.translate(self.batch, side, self.clock(), handed)
+        self.send(self.batch)
 
     def copy(self, view: memoryview) -> bytes:
         """A part of the flow table as it is at one moment."""

@@ -13,21 +13,29 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..nat import bounds
+from ..wire.batch import Batch
 from .pump import Pump
 
 if TYPE_CHECKING:
     from ..links.link import Link, NextHopListener, NextHopSource
+    from ..nat.sorting import Mail
     from ..nat.translator import Translator
 
 if TYPE_CHECKING or os.environ.get("GATEWAY_PURE") == "1":
-    from ._worker_py import Rounds
+    from ._worker_py import Inbox, Rounds
 else:
-    from ._worker import Rounds
+    from ._worker import Inbox, Rounds
 
 SWITCH_INTERVAL = 0.0005  # seconds that Python elsewhere may keep a packet waiting which needs Python; by default 5 ms
+
+
+def new_inbox() -> Inbox:
+    """Of the speed at hand."""
+    return Inbox()
 
 
 class Turn:
@@ -47,6 +55,22 @@ class Turn:
             self.rounds.leave()
 
 
+class Listeners(list["Crossing"]):
+    """All that want to know of one source's changes: each worker has a link of its own, with what it remembers."""
+
+    def routes_changed(self) -> None:
+        for one in self:
+            one.routes_changed()
+
+    def neighbour_changed(self, hop: bytes) -> None:
+        for one in self:
+            one.neighbour_changed(hop)
+
+    def interface_changed(self) -> None:
+        for one in self:
+            one.interface_changed()
+
+
 class Crossing:
     """Between a worker's link and the loop's knowledge of next hops: the link asks the kernel by way of the loop,
     which talks to it for others too, and is told of changes in a turn."""
@@ -55,7 +79,10 @@ class Crossing:
         self.source, self.link, self.turn = source, link, turn
         self.loop = asyncio.get_running_loop()
         self.listener: NextHopListener | None = link
-        source.listener = self
+        if isinstance(source.listener, Listeners):
+            source.listener.append(self)
+        else:
+            source.listener = Listeners([self])
 
     def next_hop(self, destination: bytes) -> bytes | None:
         return self.source.next_hop(destination)
@@ -80,13 +107,17 @@ class Crossing:
 
 
 class Worker(Pump):
-    """A pump that needs no loop. `failed` is called on the loop with every exception that ended a batch."""
+    """A pump that needs no loop. `failed` is called on the loop with every exception that ended a batch.
+
+    inboxes: of all workers by number, where there are several.
+    """
 
     def __init__(self, links: tuple[Link, Link], translator: Translator, failed: Callable[[Exception], None],
-                 clock: Callable[[], int] = time.monotonic_ns) -> None:
+                 clock: Callable[[], int] = time.monotonic_ns, inboxes: Sequence[Inbox] = ()) -> None:
         super().__init__(links, translator, clock)
         self.failed, self.loop = failed, asyncio.get_running_loop()
-        self.rounds = Rounds(self)
+        self.inboxes = inboxes
+        self.rounds = Rounds(self, inboxes)
         self.wakeups, self.batches, self.packets = self.rounds.wakeups, self.rounds.batches, self.rounds.packets
         self.turn: Turn = Turn(self.rounds)
         for link in links:
@@ -111,6 +142,30 @@ class Worker(Pump):
 
     def copy(self, view: memoryview) -> bytes:
         return self.rounds.copy(view)
+
+    def translate(self, side: int, handed: bool = False) -> None:
+        """See Pump; what belongs to other workers goes to them first."""
+        self.translator.translate(self.batch, side, self.clock(), handed)
+        if self.inboxes:
+            self.post(self.translator.post(self.batch, side))
+        self.send(self.batch)
+
+    def send(self, batch: Batch) -> None:
+        self.post_mail()
+        super().send(batch)
+
+    def flush(self) -> None:
+        self.post_mail()
+        super().flush()
+
+    def post_mail(self) -> None:
+        if self.inboxes:
+            self.post(self.translator.take_mail())
+
+    def post(self, mail: Mail) -> None:
+        """What finds no room in an inbox is lost, and counted there."""
+        for addressee, side, offload, packet in mail:
+            self.inboxes[addressee % bounds.SORTING].put(side, addressee < bounds.SORTING, offload, packet)
 
     def collect_garbage(self) -> None:
         """Instead of whenever Python thinks it is time: with thousands of pools in memory that takes a tenth of a
