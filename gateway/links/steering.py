@@ -86,6 +86,7 @@ def _by_address(at: int, version: int, key: int, workers: int) -> list[Line | st
         lines += [(MULTIPLY, 0, 0, key)]
         for word in (4, 8, 12):
             lines += [(TO_X, 0, 0, 0), (LOAD_WORD, 0, 0, at + word), (XOR_X, 0, 0, 0), (MULTIPLY, 0, 0, key)]
+    lines += [(TO_X, 0, 0, 0), (SHIFT_RIGHT, 0, 0, OWNER_SHIFT), (XOR_X, 0, 0, 0), (MULTIPLY, 0, 0, key)]
     return [*lines, (SHIFT_RIGHT, 0, 0, OWNER_SHIFT), (MODULO, 0, 0, workers), (RETURN_A, 0, 0, 0)]
 
 

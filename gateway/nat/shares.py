@@ -39,11 +39,15 @@ class Share:
         return (block - block % self.count + self.number << size) + (port & (1 << size) - 1)
 
     def address_owner(self, high: int, low: int) -> int:
-        """Who owns an internal address."""
+        """Who owns an internal address.
+
+        Pods' addresses stand in a row: one product alone keeps their distances, and may put them all into one share.
+        """
         mixed = (high >> 32) * self.key & bits.M32
         mixed = (mixed ^ high & bits.M32) * self.key & bits.M32
         mixed = (mixed ^ low >> 32) * self.key & bits.M32
         mixed = (mixed ^ low & bits.M32) * self.key & bits.M32
+        mixed = (mixed ^ mixed >> bounds.OWNER_SHIFT) * self.key & bits.M32
         return (mixed >> bounds.OWNER_SHIFT) % self.count
 
     def part(self, total: int) -> int:
