@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/behaviour.md").read_text()
 TOPICS = ["Always", "Mapping and ports", "Filtering", "UDP, ICMP queries, other protocols", "TCP", "ICMP errors",
-          "Fragments", "IPv6", "Hostile traffic", "Records"]
+          "Fragments", "IPv6", "Hostile traffic", "Records", "Several workers"]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 

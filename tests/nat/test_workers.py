@@ -112,6 +112,21 @@ def test_a_connection_between_pods_of_different_workers_and_its_errors(pure):
 
 
 @pytest.mark.parametrize("pure", [False, True])
+def test_nobody_s_port_in_another_share_is_told_after_six_seconds(pure):
+    """RFC 5382 REQ-4: an error of the gateway's own crosses to whoever called."""
+    sim, first = several(pure=pure, nat=ANYBODY), PODS[4][0]
+    for port in range(40000, 40000 + 6 * 64, 64):
+        sim.inject("inside", build.tcp_segment(first, 4000, E4, port, flags=2))
+    assert sim.drain("inside") == [] and sim.counters()["drop_unsolicited_syn"] == 6
+    sim.advance(7)
+    told = sim.drain("inside")
+    assert {(seen(error).destination, seen(error).icmp) for error in told} == {(first, (3, 3))}
+    assert {seen(quoted(error))[2:6] for error in told} == {
+        (first, 4000, E4, port) for port in range(40000, 40000 + 6 * 64, 64)}
+    assert sim.drain("outside") == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
 def test_fragments_in_any_order_and_direction(family, order, pure):
