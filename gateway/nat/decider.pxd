@@ -43,7 +43,7 @@ cdef class Decider:
     cpdef bint is_syn(self) noexcept nogil
     cdef int64_t judge_own(self, int64_t flags) except? -1 nogil
     @cython.locals(number=int64_t)
-    cpdef bint is_echo_request(self) except? -1 nogil
+    cdef bint is_echo_request(self) except? -1 nogil
     @cython.locals(number=int64_t, verdict=int64_t)
     cdef int64_t judge_first_packet(self) except? -1 nogil
     @cython.locals(known=bint)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..match import decision
 from ..match.settings import Settings
 from ..wire import bits, ipv4, protocol, vnet
 from ..wire.packet import Packet
@@ -84,7 +83,7 @@ class Sorting:
         if known is None or len(known.seen) >= FRAGMENTS_OF_ONE:
             return Verdict.DROP_FRAGMENT_LIMIT
         if offset == 0 and known.owner == NOBODY:
-            known.owner = self.first_owner(packet, side)
+            known.owner = self.owner_of(packet, side, packet.ports & bits.M16)
             self.release(known)
         if known.owner == NOBODY:
             if len(known.held) >= self.share or self.held >= self.limit:
@@ -109,13 +108,6 @@ class Sorting:
         self.known_by[source] += 1
         self.datagrams[key] = Sorted(source, side, now + self.lifetime)
         return self.datagrams[key]
-
-    def first_owner(self, packet: Packet, side: int) -> int:
-        """By the port that the first fragment names; a ping for the gateway itself is answered here."""
-        destination = self.engine.decider.ruleset.flags(packet.destination_high, packet.destination_low)
-        if destination & decision.EGRESS and self.engine.decider.is_echo_request():
-            return self.engine.share.number
-        return self.owner_of(packet, side, packet.ports & bits.M16)
 
     def release(self, known: Sorted) -> None:
         """Hand over what was held, after the first fragment: also to this worker itself, where it is its own."""

@@ -1,5 +1,7 @@
 """N workers behave like one, but for which port is chosen: whichever of them a packet happens to arrive at."""
 
+from importlib import import_module
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +24,10 @@ ANYBODY = {"mapping": {"tcp": "EndpointIndependent"},
 
 def several(workers=3, seed=1, pure=False, pools=(), **spec):
     return Simulator(world(*pools, workers=workers, **spec), seed=seed, pure=pure)
+
+
+def whose(sim, pod):
+    return sim._translator.share.address_owner(0, 0xFFFF << 32 | int.from_bytes(bytes(map(int, pod.split(".")))))
 
 
 def mapped(sim, pod, family, remote=None, number="udp"):
@@ -201,6 +207,8 @@ def test_untranslated_flows_of_every_kind(pure):
             if near != far:
                 assert turned(sim, near, far) == near
         assert turned(sim, pod, other) == E4
+        sim.inject("inside", build.udp_datagram(pod, 4000, other, 53))
+        assert seen(*sim.drain("inside")).source_port == mapped(sim, pod, 4), "one mapping, whoever is spoken to"
 
 
 def turned(sim, near, far):
@@ -220,8 +228,7 @@ def test_every_port_of_a_range_is_found_by_who_owns_it(pure):
     sim = several(2, pure=pure, nat={"portRange": "40000-40137"})
     per_owner = {}
     for pod in PODS[4]:
-        owner = sim._translator.share.address_owner(0, 0xFFFF << 32 | int.from_bytes(bytes(map(int, pod.split(".")))))
-        per_owner.setdefault(owner, []).append(pod)
+        per_owner.setdefault(whose(sim, pod), []).append(pod)
     taken = {owner: set() for owner in per_owner}
     for owner, pods in per_owner.items():
         for number in range(80):
@@ -247,6 +254,26 @@ def test_identifiers_of_all_workers_differ():
     body = bytes.fromhex("0fa0003500080000")
     numbers = [out(sim, build.ip(pod, S4, protocol.UDP, body, fragment=0))[4:6] for _ in range(100) for pod in PODS[4]]
     assert len(set(numbers)) == len(numbers)
+    owners = [whose(sim, pod) for _ in range(100) for pod in PODS[4]]
+    assert [int.from_bytes(number) >> 14 for number in numbers] == owners, "each has a quarter of them"
+
+
+@pytest.mark.parametrize("workers", [2, 3, 64])
+@pytest.mark.parametrize("module", ["gateway.nat", "gateway_interpreted.nat"])
+def test_a_run_of_identifiers_lies_within_its_worker_s_slice(workers, module):
+    """The kernel numbers a superpacket's segments in a row; a fragmented IPv6 datagram's has 32 bits."""
+    Simulator(world(), pure=True)
+    rooms = [import_module(f"{module}.{name}") for name in ("identifiers", "shares")]
+    batch = import_module(module.replace("nat", "wire.batch")).Batch(1)
+    taken = {}
+    for number in range(workers):
+        share = rooms[1].Share(number, workers)
+        identifiers, size = rooms[0].Identifiers(number, 7, batch, share), 65536 // workers
+        for count in [1, 45, 1, 3, 44] * 40:
+            first = identifiers.take(0, 1, 0, 2, 17, count)
+            assert number * size <= first & 0xFFFF and (first & 0xFFFF) + count <= (number + 1) * size
+            for one in range(first, first + count):
+                assert taken.setdefault(one & 0xFFFF if workers == 2 else one, number) == number
 
 
 def test_flows_and_events_are_named_by_worker_and_ended_by_name():
