@@ -12,14 +12,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-SOURCES = ["traffic.pyx", "pass_on.py", "lookups.py"]
+SOURCES = ["traffic.pyx", "pass_on.py", "null_rounds.pyx", "lookups.py"]
 STAMP = ROOT / "build" / "bench.stamp"
 
 
 def fingerprint() -> str:
     """Of all that the compiled modules are made from, the gateway's declarations included: layouts are compiled in."""
     files = [*HERE.glob("*.pxd"), *(HERE / source for source in SOURCES), Path(__file__),
-             *(ROOT / "gateway" / name for name in ("wire/batch.pxd", "match/prefixes.pxd", "wire/sides.py"))]
+             ROOT / "gateway/wire/sides.py", *(ROOT / "gateway").rglob("*.pxd")]
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(files):
         digest.update(path.read_bytes())

@@ -25,6 +25,7 @@ from bench.report import say
 from bench.results import Results
 from gateway.resources import load
 from gateway.resources.build import build
+from gateway.runtime.gateway import TICK_BUDGET
 from gateway.wire import sides
 
 SECTION = "in memory: the longest single call, microseconds"
@@ -99,13 +100,13 @@ def measure(flows: int) -> dict[str, Calls]:
             translate(looking, one, some)
             if len(one.accepted()) != len(some):
                 raise RuntimeError("an open flow was not found")
-        for _ in range(flows // 4096 + 1):
-            idle.clock(lambda: one.translator.tick(engine.NOW))
+        for _ in range(flows // TICK_BUDGET + 1):
+            idle.clock(lambda: one.translator.tick(engine.NOW, TICK_BUDGET))
         rules = many_pools(flows)
         one.translator.prepare(rules)
         swap.clock(lambda: one.translator.use(rules))
         while one.translator.live:
-            expiry.clock(lambda: one.translator.tick(LATER))
+            expiry.clock(lambda: one.translator.tick(LATER, TICK_BUDGET))
             one.translator.engine.records.drain()
     finally:
         gc.enable()

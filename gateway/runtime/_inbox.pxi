@@ -15,14 +15,6 @@ cdef enum:
     LOOSE = 0xFFFFFFFF  # as a size: what is left of the circle is too short for a frame
 
 
-cdef struct Box:
-    pthread_mutex_t lock
-    uint8_t *memory
-    uint64_t written, taken  # bytes since the start
-    int64_t received, overflowed  # frames
-    int bell
-
-
 cdef bint put(Box *box, int side, bint handed, const uint8_t *frame, uint32_t size) noexcept nogil:
     """Leave a frame, its offload header first. False: there is no room, and it is lost."""
     cdef uint64_t at, left, room = HEADER + ((<uint64_t>size + 7) & ~<uint64_t>7)
@@ -92,8 +84,6 @@ cdef int take(Box *box, Frames frames, int *side, bint *handed) noexcept nogil:
 
 cdef class Inbox:
     """Frames for one worker, in the order in which they came. Anybody puts in, without waiting for anybody."""
-
-    cdef Box box
 
     def __cinit__(self):
         pthread_mutex_init(&self.box.lock, NULL)

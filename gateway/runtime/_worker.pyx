@@ -38,9 +38,6 @@ cdef extern from "<poll.h>" nogil:
     #define round_load(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
     #define round_store(at, value) __atomic_store_n((at), (value), __ATOMIC_RELEASE)
     """
-    struct pollfd:
-        int fd
-        short events, revents
     int poll(pollfd *fds, unsigned long count, int milliseconds)
     enum:
         POLLIN
@@ -55,8 +52,6 @@ cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
 
 cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_mutex_t:
-        pass
     int pthread_mutex_init(pthread_mutex_t *mutex, void *attributes)
     int pthread_mutex_destroy(pthread_mutex_t *mutex)
     int pthread_mutex_lock(pthread_mutex_t *mutex)
@@ -67,8 +62,8 @@ cdef enum:
     BATCHES = 4  # a side's, before the other's turn
     LOOK_LEAST = 5000  # nanoseconds that packets are looked for before sleeping, if at all
     LOOK_MOST = 50000
-    TICK = 25000000
-    TICK_BUDGET = 1024  # rows
+    TICK = 6250000
+    TICK_BUDGET = 256  # rows: to end one costs a microsecond or two, and packets wait meanwhile
     MILLISECOND = 1000000
     ATTEMPTS = 10
     PAUSE = 50  # microseconds
@@ -83,21 +78,6 @@ cdef class Rounds:
 
     inboxes: of all workers by number, this one's among them; none where there is one worker.
     """
-
-    cdef object pump
-    cdef Engine engine
-    cdef Batch batch
-    cdef Calls inside, outside
-    cdef Frames frames
-    cdef pollfd fds[4]
-    cdef list inboxes
-    cdef Box **boxes
-    cdef Box *own
-    cdef pthread_mutex_t turn, queue
-    cdef int stopping, waker
-    cdef int64_t next_tick, look
-    cdef bint by_memory
-    cdef readonly int64_t[::1] wakeups, batches, packets
 
     def __cinit__(self):
         pthread_mutex_init(&self.turn, NULL)
@@ -298,6 +278,9 @@ cdef class Rounds:
             return 0
         if self.own != NULL:
             self.hand_over(side, count)
+        return self.send(count)
+
+    cdef int send(self, int count) except -1 nogil:
         if self.inside.push(self.frames, count, sides.INSIDE) < 0:
             with gil:
                 self.pump.links[sides.INSIDE].write_batch(self.batch, sides.INSIDE)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..wire.batch import Batch
     from .pump import Pump
 
-TICK_NS = 25_000_000
-TICK_BUDGET = 1024
+TICK_NS = 6_250_000
+TICK_BUDGET = 256
 INBOX_BYTES = 4 * 1024 * 1024
 
 
