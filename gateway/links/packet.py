@@ -54,7 +54,9 @@ class PacketLink:
         self.next_hops = NextHops(source, self._send_to, next_hops)
         self._rules: tuple[Rule, ...] = ()
         self._drop = EarlyDrop(interface)
-        self._slots = max(RING_SLOTS // queues // BLOCK_SLOTS * BLOCK_SLOTS, RING_SLOTS_LEAST)
+        self._slots = RING_SLOTS
+        if queues > 1:
+            self._slots = max(RING_SLOTS // queues // BLOCK_SLOTS * BLOCK_SLOTS, RING_SLOTS_LEAST)
         self._group = group
         self._open(bypass)
         self._sent, self._reasons = 0, Counter[str]()
