@@ -9,7 +9,7 @@ from gateway.testing.namespaces import missing
 pytest.importorskip("Cython")
 
 from bench import compile, cpu, latency, links
-from bench.paths import Gateway, ThreadGateway
+from bench.paths import Gateway, PacketGateway
 
 STAT = "cpu  100 0 50 1000 7 0 25 0 99 0\ncpu0 1 1 1\n"
 
@@ -24,7 +24,7 @@ def test_percentiles_the_worst_and_what_was_lost() -> None:
 
 
 @pytest.mark.skipif(bool(missing()), reason=str(missing()))
-@pytest.mark.parametrize("kind", [Gateway, ThreadGateway], ids=lambda kind: kind.key)
+@pytest.mark.parametrize("kind", [Gateway, PacketGateway], ids=lambda kind: kind.key)
 def test_a_gateway_answers_under_load_while_it_lists_and_reloads(kind: type[Gateway]) -> None:
     if reason := links.lacks("ping"):
         pytest.skip(reason)
