@@ -24,6 +24,7 @@ cdef class Decider:
 
     @cython.locals(source=int64_t, destination=int64_t, verdict=int64_t)
     cpdef int64_t decide(self, int64_t side) except? -1 nogil
+    @cython.locals(port=int64_t)
     cdef bint is_anothers(self, int64_t side) except? -1 nogil
     @cython.locals(to_egress=bint, by_destination=bint)
     cpdef int64_t owner_of(self, int64_t side, int64_t number, uint64_t source_high, uint64_t source_low,

@@ -53,13 +53,18 @@ class Decider:
     def is_anothers(self, side: int) -> bool:
         """Whether another worker has to judge the packet, `owner`. Which one answers a ping for the gateway is all one.
 
-        Asked before anything else: what a flow began by may have changed, but not whose it is.
+        Asked before anything else. A reload may move a host that others inside see through an egress address: what
+        belongs to its connections then goes on to the port's owner, who asks nobody.
         """
-        if self.handed or (self.destination_flags & decision.EGRESS and self.is_echo_request()):
+        if self.destination_flags & decision.EGRESS and self.is_echo_request():
             return False
-        self.owner = self.owner_of(
+        port = self.packet.ports & bits.M16
+        self.owner = self.share.number if self.handed else self.owner_of(
             side, self.packet.protocol, self.packet.source_high, self.packet.source_low, self.packet.destination_high,
-            self.packet.destination_low, self.source_flags, self.destination_flags, self.packet.ports & bits.M16)
+            self.packet.destination_low, self.source_flags, self.destination_flags, port)
+        if (self.owner == self.share.number and side == sides.INSIDE and self.destination_flags & decision.EGRESS
+                and self.packet.protocol == protocol.TCP and not self.is_syn()):
+            self.owner = self.share.port_owner(port)  # can begin nothing here: a reload may have moved the host
         return self.owner != self.share.number
 
     def owner_of(self, side: int, number: int, source_high: int, source_low: int, destination_high: int,

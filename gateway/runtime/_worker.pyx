@@ -212,22 +212,24 @@ cdef class Rounds:
         return 0
 
     cdef int read_inbox(self) except -1 nogil:
-        """Translate what other workers handed over, up to the bound; what is left rings again."""
+        """Translate what other workers handed over, up to the bound; what is left rings again, whatever happened."""
         cdef int number, count, side = 0
-        cdef bint handed = False
+        cdef bint handed = False, emptied = False
         cdef uint64_t rung
         eventfd_read(self.own.bell, &rung)
-        for number in range(BATCHES):
-            count = take(self.own, self.frames, &side, &handed)
-            if count == 0:
-                return 0
-            self.batch.count = count
-            self.engine.decider.handed = handed
-            try:
+        try:
+            for number in range(BATCHES):
+                count = take(self.own, self.frames, &side, &handed)
+                if count == 0:
+                    emptied = True
+                    break
+                self.batch.count = count
+                self.engine.decider.handed = handed
                 self.translate(side, count)
-            finally:
-                self.engine.decider.handed = False
-        eventfd_write(self.own.bell, 1)
+        finally:
+            self.engine.decider.handed = False
+            if not emptied:
+                eventfd_write(self.own.bell, 1)
         return 0
 
     cdef int hand_over(self, int side, int count) except -1 nogil:

@@ -128,9 +128,14 @@ class Rounds:
 
     def _read_inbox(self, inbox: Inbox) -> None:
         os.eventfd_read(inbox.bell)
-        for _ in range(BATCHES_A_WAKEUP):
-            seen_on = inbox.take(self.pump.batch)
-            if seen_on is None:
-                return
-            self.pump.translate(*seen_on)
-        os.eventfd_write(inbox.bell, 1)
+        emptied = False
+        try:
+            for _ in range(BATCHES_A_WAKEUP):
+                seen_on = inbox.take(self.pump.batch)
+                if seen_on is None:
+                    emptied = True
+                    break
+                self.pump.translate(*seen_on)
+        finally:
+            if not emptied:  # what is left rings again, whatever happened
+                os.eventfd_write(inbox.bell, 1)

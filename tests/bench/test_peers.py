@@ -30,7 +30,7 @@ def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     assert not list(Path("/run/netns").glob(f"{up.field.gateway.name}*"))
 
 
-@pytest.mark.parametrize("take", [measures.udp_one, measures.udp_thousand, measures.visits])
+@pytest.mark.parametrize("take", [measures.udp_one, measures.udp_thousand, measures.connections])
 def test_its_packets_reach_the_server_from_the_uplinks_address(path: DataPath, take: object) -> None:
     figures = take(path, 0.2)  # type: ignore[operator]
     assert all(value > 0 for value in figures.values()), figures

@@ -295,3 +295,22 @@ def test_live_flows_go_on_after_a_reload_wherever_they_arrive():
         assert seen(back(sim, build.udp_datagram(S4, 53, E4, port))).destination == pod
         assert mapped(sim, pod, 4) == port
         assert seen(out(sim, build.udp_datagram(pod, 5000, T4, 53))).source == pod
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_connections_between_hosts_inside_outlive_a_pool_for_the_one_that_had_none(pure):
+    """Whose the answers are follows from pools; a connection goes on all the same, wherever its segments arrive."""
+    inside = gateway()["spec"]["inside"] | {"capture": ["192.168.0.0/16"]}
+    rules = [gateway(workers=4, inside=inside), pool("pods", "192.168.1.0/24")]
+    sim, opened = Simulator(rules, seed=3, pure=pure), []
+    for number in range(2, 18):
+        caller, called = f"192.168.1.{number}", f"192.168.2.{number}"
+        sim.inject("inside", build.tcp_segment(caller, 4000, called, 80, flags=2, sequence=7))
+        [syn] = sim.drain("inside")
+        assert seen(syn).source == E4
+        opened.append((caller, called, seen(syn).source_port))
+    sim.apply([*rules, pool("others", "192.168.2.0/24")])
+    for caller, called, port in opened:
+        sim.inject("inside", build.tcp_segment(called, 80, E4, port, flags=18, sequence=3, acknowledgement=8))
+        [answer] = sim.drain("inside")
+        assert (seen(answer).source, seen(answer).destination) == (called, caller)

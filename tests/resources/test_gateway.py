@@ -106,6 +106,8 @@ WRONG = [  # what is written below "outside: {interface: eth0}", the field, word
     ("workers: 65", "spec.workers", "must be at most 64, not 65"),
     ("workers: 2, inside: {driver: xdp, interface: pod}", "spec.workers", "the one queue that driver xdp reads inside"),
     ("workers: 3, limits: {flows: 2}", "spec.limits.flows", "2 flows are not enough for 3 workers"),
+    ("workers: 4, limits: {fragmentsHeld: 4}", "spec.limits.fragmentsHeld", "is too little for 4 workers"),
+    ("workers: 4, limits: {icmpErrorsPerSecond: 3}", "spec.limits.icmpErrorsPerSecond", "write at least 4, or 0"),
     ("workers: 3, nat: {portRange: 40000-40127}", "spec.workers", "40000-40127 cannot be dealt out among 3 workers"),
     ("nat: {portrange: '1-2'}", "spec.nat.portrange", "did you mean portRange?"),
     ("inside: {capture: {a: b}}", "spec.inside.capture", "must be a list, not a mapping"),

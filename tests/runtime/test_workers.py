@@ -151,3 +151,23 @@ def test_workers_end_with_something_in_their_inboxes(started):
         for both in lines:
             both[0].inject(asked("192.168.1.2"))
     started(story, count=2)
+
+
+def test_an_exception_costs_one_batch_of_an_inbox_and_nothing_after_it(started):
+    def story(workers, lines):
+        one, failures, pod = workers.all[1], [], next(
+            pod for pod in (f"192.168.1.{number}" for number in range(2, 99)) if owner(workers, pod) == 1)
+        finish = one.translator.finish
+
+        def fail_once(*_):
+            one.translator.finish = finish
+            raise ZeroDivisionError
+
+        one.failed, one.translator.finish = failures.append, fail_once
+        inbox = workers.inboxes[1]
+        with stopped(one):
+            inbox.put(0, True, bytes(10), build.udp_datagram(pod, 4, "203.0.113.7", 53, b"dying", ttl=1))
+            for port in range(5000, 5100):
+                assert inbox.put(0, True, bytes(10), asked(pod, port))
+        until(lambda: len(failures) == 1 and one.translator.counters()["accept"] == 100)
+    started(story)

@@ -184,6 +184,12 @@ class Gateway(Resource):
         if self.spec.limits.flows < self.spec.workers:
             yield Problem(("spec", "limits", "flows"), f"{self.spec.limits.flows} flows are not enough for "
                                                        f"{self.spec.workers} workers; write at least one for each")
+        # Each has its part; whoever sorts fragments has one for that too.
+        for field, name, least in (("fragments_held", "fragmentsHeld", self.spec.workers + 1),
+                                   ("icmp_errors_per_second", "icmpErrorsPerSecond", self.spec.workers)):
+            if self.spec.workers > 1 and 0 < getattr(self.spec.limits, field) < least:
+                yield Problem(("spec", "limits", name), f"is too little for {self.spec.workers} workers, each of which "
+                                                        f"has its part; write at least {least}, or 0 for none")
 
     def interface_problems(self) -> Iterator[Problem]:
         for side, name in zip(("inside", "outside"), self.interfaces, strict=True):
