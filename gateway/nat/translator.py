@@ -186,12 +186,12 @@ class Translator:
         self.knocks.tick(now)
         return self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, budget)
 
-    def take_ahead(self) -> None:
-        """A step towards the memory that the next flows will need; after a few ticks there is nothing left to do."""
+    def take_ahead(self) -> int:
+        """A step towards the memory that the next flows will need: bytes taken, 0 when there is enough."""
         table, records = self.engine.table, self.engine.records.ahead
         index, rows = table.ahead
-        if (not index.step(index.size if index.size <= index.most else 0) and not records.step(records.most)):
-            rows.step((table.high_water + 1) * row.BYTES + rows.most)
+        return (index.step(index.size if index.size <= index.most else 0) or records.step(records.most)
+                or rows.step((table.high_water + 1) * row.BYTES + rows.most))
 
     @property
     def waiting(self) -> bool:

@@ -37,6 +37,12 @@ class Translators:
         for one in self.all:
             one.use(ruleset)
 
+    def take_ahead(self) -> None:
+        """All the memory that the first flows will need, before there is a packet to wait for it."""
+        for one in self.all:
+            while one.take_ahead():
+                pass
+
     def counters(self) -> dict[str, int]:
         """Packets by verdict. One that was handed over counts in both workers: once as that."""
         total: Counter[str] = Counter()

@@ -40,7 +40,7 @@ cdef class Rounds:
     cdef Box *own
     cdef pthread_mutex_t turn, queue
     cdef int stopping, waker
-    cdef int64_t next_tick, look
+    cdef int64_t next_tick, look, alone_from
     cdef bint by_memory
     cdef readonly int64_t[::1] wakeups, batches, packets
 

@@ -62,6 +62,8 @@ cdef enum:
     BATCHES = 4  # a side's, before the other's turn
     LOOK_LEAST = 5000  # nanoseconds that packets are looked for before sleeping, if at all
     LOOK_MOST = 50000
+    CONTENDED = 200000  # how long yielding the core must have taken for that to end
+    REST = 50000000  # and for how long
     TICK = 6250000
     TICK_BUDGET = 256  # rows: to end one costs a microsecond or two, and packets wait meanwhile
     MILLISECOND = 1000000
@@ -164,14 +166,17 @@ cdef class Rounds:
 
     cdef bint find(self) noexcept nogil:
         """Look for packets for as long as has been worth it lately."""
-        cdef int64_t end
+        cdef int64_t before, now = clock(), end = now + self.look
         if self.look == 0:
             return False
-        end = clock() + self.look
         while not self.glance():
-            if clock() > end or round_load(&self.stopping):
+            if now > end or round_load(&self.stopping):
                 return False
             sched_yield()
+            before, now = now, clock()
+            if now - before > CONTENDED:  # somebody works on this core: who sleeps is let in at once, who yields is not
+                self.look, self.alone_from = 0, now + REST
+                return False
         return True
 
     cdef bint glance(self) noexcept nogil:
@@ -188,7 +193,7 @@ cdef class Rounds:
         """Until a side or the inbox has something, the next tick is due or `stop` was called."""
         cdef int64_t began = clock()
         poll(self.fds, 4, self.patience())
-        if clock() - began < LOOK_MOST:
+        if clock() - began < LOOK_MOST and began >= self.alone_from:
             self.look = min(max(2 * self.look, LOOK_LEAST), LOOK_MOST)
         else:
             self.look = self.look // 2 if self.look >= 2 * LOOK_LEAST else 0

@@ -77,6 +77,7 @@ class Gateway:
         try:
             await self.attach()
             self.translator = Translators(self.rules.ruleset, self.seed, len(self.opened.queues))
+            self.translator.take_ahead()
             self.workers = self.make_workers()
             self.pumps: Sequence[Pump] = self.workers.all if self.workers else [self.make_pump()]
         except BaseException:

@@ -53,7 +53,7 @@ def test_a_gateway_at_rest_takes_what_its_next_flows_need_and_no_more(pure: bool
     assert index.taken == index.size <= bounds.INDEX_AHEAD
     assert bounds.ROWS_AHEAD <= rows.taken <= bounds.ROWS_AHEAD + bounds.AHEAD_STEP + row.BYTES < rows.size
     assert gate.engine.records.ahead.taken == gate.engine.records.ahead.size
-    large = Gate("flows: 1000000", pure=pure)
+    large = Gate("flows: 2000000", pure=pure)
     for _ in range(100):
         large.translator.tick(large.now)
     assert large.engine.table.ahead[0].taken == 0, "an index as large as that is taken where it is used"
