@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..resources import Resources
 
 TICK = 0.025  # seconds between two looks for expired flows
+WORKERS_TICK = 0.1  # the same where workers look by themselves: each look of the loop's takes their turns
 TICK_BUDGET = 1024  # rows a look visits: to end one costs a microsecond or two, and packets wait meanwhile
 LINKS_EVERY = 1.0  # seconds between two looks whether the interfaces are still there
 HOST_EVERY = 5.0  # seconds between two looks at the host's own ports and addresses
@@ -154,7 +155,7 @@ class Gateway:
     async def keep_time(self) -> None:
         """Expiry, in bounded looks, and the events since the last one."""
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(WORKERS_TICK if self.workers else TICK)
             try:
                 self.tick()
             except Exception as error:  # our bug: it must not end expiry for good

@@ -7,11 +7,8 @@ two batches of each, and everybody sees them at once.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .worker import Worker, new_inbox
@@ -19,8 +16,6 @@ from .worker import Worker, new_inbox
 if TYPE_CHECKING:
     from ..links.link import Link
     from ..nat.translators import Translators
-
-LOOP_NICE = 10  # a tenth of a core, if the workers need the rest
 
 
 class Turns:
@@ -49,12 +44,8 @@ class Workers:
         self.turn = Turns(self.all)
 
     def start(self) -> None:
-        """From now on the loop's thread, and those that it starts, come after the workers where a core is short."""
         for one in self.all:
             one.start()
-        self.thread = threading.get_native_id()
-        self.nice = os.getpriority(os.PRIO_PROCESS, self.thread)
-        os.setpriority(os.PRIO_PROCESS, self.thread, self.nice + LOOP_NICE)
 
     def stop(self) -> None:
         """The batches at hand are finished first. What is in an inbox by then is lost, as on any link that closes."""
@@ -62,8 +53,6 @@ class Workers:
             one.stop()
         for inbox in self.inboxes:
             inbox.close()
-        with suppress(PermissionError):  # nobody else may come first again
-            os.setpriority(os.PRIO_PROCESS, self.thread, self.nice)
 
     def collect_garbage(self) -> None:
         self.all[0].collect_garbage()
