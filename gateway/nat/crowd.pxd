@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from gateway.nat cimport bounds, row
 from gateway.nat.shares cimport Share
-from gateway.nat.siphash cimport siphash5
+from gateway.nat.siphash cimport siphash39
 from gateway.wire cimport bits, protocol, sides
 
 

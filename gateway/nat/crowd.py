@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..wire import bits, protocol, sides
 from . import bounds, row
 from .shares import Share
-from .siphash import siphash5
+from .siphash import siphash39
 
 
 class Crowds:
@@ -48,14 +48,14 @@ class Crowds:
         label = self.r64[member * row.WORDS + row.ORIGINAL_LABEL + direction] & row.LABEL_MASK
         number = (label >> row.LABEL_PROTOCOL) & 0xFF
         fixed = 32 if number == protocol.ICMP or number == protocol.ICMPV6 else 16
-        return siphash5(self.key0, self.key1, self.r64[word], self.r64[word + 1], self.r64[word + 2],
+        return siphash39(self.key0, self.key1, self.r64[word], self.r64[word + 1], self.r64[word + 2],
                         self.r64[word + 3], label >> fixed << fixed)
 
     def mapping_key(self, member: int, external: int, remote: int) -> int:
         """The key of all mappings that differ from a row's in their external port only."""
         scoped = self.r8[member * row.BYTES + row.MAPPING_SCOPE] != 0
         number = self.r64[member * row.WORDS + row.REPLY_LABEL] & row.LABEL_PROTOCOL_MASK
-        return siphash5(self.key0, self.key1, self.r64[external], self.r64[external + 1],
+        return siphash39(self.key0, self.key1, self.r64[external], self.r64[external + 1],
                         self.r64[remote] if scoped else 0, self.r64[remote + 1] if scoped else 0,
                         number | row.CROWD_MARK)
 

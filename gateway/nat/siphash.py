@@ -2,8 +2,8 @@
 
 Keys are drawn at start, so that nobody outside can aim at one slot of the index (Crosby and Wallach,
 "Denial of Service via Algorithmic Complexity Attacks") or foresee a port (RFC 6056). One round a word and
-three at the end are what Rust and CPython use for their hash tables. The message is its words, little-endian,
-then SipHash's own last block: the message's length in bytes in the top octet.
+three at the end are what Rust and CPython use for their hash tables. The message is its words, little-endian, and
+in SipHash's own last block, below the message's length in bytes, the seven bytes of a label: no round of its own.
 """
 
 from __future__ import annotations
@@ -13,22 +13,26 @@ from ..wire import bits
 State = tuple[int, int, int, int]
 
 
-def siphash5(key0: int, key1: int, a: int, b: int, c: int, d: int, e: int) -> int:
-    """The hash of 40 bytes: a tuple's two addresses and its label."""
+def siphash39(key0: int, key1: int, a: int, b: int, c: int, d: int, label: int) -> int:
+    """The hash of 39 bytes: two addresses and a label, which is below 2**56."""
     state = absorb(begin(key0, key1), a)
     state = absorb(state, b)
     state = absorb(state, c)
     state = absorb(state, d)
-    state = absorb(state, e)
-    return finish(absorb(state, bits.LENGTH_40))
+    return finish(absorb(state, bits.LENGTH_39 | label))
 
 
 def hash_pair(key0: int, key1: int, first_high: int, first_low: int, second_high: int, second_low: int,
               label: int) -> int:
-    """The hash of two addresses and a label. Those of IPv4 fit two words, and need half the rounds."""
+    """The hash of two addresses and a label. Those of IPv4 fit one word, and need fewer rounds."""
     if first_high | second_high == 0 and first_low >> 32 == second_low >> 32 == bits.V4_MAPPED >> 32:
-        return siphash2(key0, key1, (first_low << 32) & bits.M64 | second_low & bits.M32, label)
-    return siphash5(key0, key1, first_high, first_low, second_high, second_low, label)
+        return siphash15(key0, key1, (first_low << 32) & bits.M64 | second_low & bits.M32, label)
+    return siphash39(key0, key1, first_high, first_low, second_high, second_low, label)
+
+
+def siphash15(key0: int, key1: int, a: int, label: int) -> int:
+    """The hash of 15 bytes: a word and a label, which is below 2**56."""
+    return finish(absorb(absorb(begin(key0, key1), a), bits.LENGTH_15 | label))
 
 
 def siphash2(key0: int, key1: int, a: int, b: int) -> int:

@@ -13,6 +13,7 @@ from gateway.nat import siphash
 
 M64 = (1 << 64) - 1
 words = st.integers(0, M64)
+labels = st.integers(0, (1 << 56) - 1)
 
 # SipHash-2-4 of the messages "", 00, 00 01, ... under the key 00 01 ... 0f: the reference implementation's vectors.
 PUBLISHED = {
@@ -60,11 +61,18 @@ def test_the_reference_gives_the_published_vectors(length: int) -> None:
     assert struct.pack("<Q", reference(2, 4, key0, key1, bytes(range(length)))).hex() == PUBLISHED[length]
 
 
-@given(words, words, words, words, words, words, words)
-def test_five_words(key0: int, key1: int, a: int, b: int, c: int, d: int, e: int) -> None:
-    expected = reference(1, 3, key0, key1, struct.pack("<5Q", a, b, c, d, e))
-    assert siphash.siphash5(key0, key1, a, b, c, d, e) == expected
-    assert twin.interpreted("nat.siphash").siphash5(key0, key1, a, b, c, d, e) == expected
+@given(words, words, words, words, words, words, labels)
+def test_four_words_and_a_label(key0: int, key1: int, a: int, b: int, c: int, d: int, label: int) -> None:
+    expected = reference(1, 3, key0, key1, struct.pack("<5Q", a, b, c, d, label)[:39])
+    assert siphash.siphash39(key0, key1, a, b, c, d, label) == expected
+    assert twin.interpreted("nat.siphash").siphash39(key0, key1, a, b, c, d, label) == expected
+
+
+@given(words, words, words, labels)
+def test_a_word_and_a_label(key0: int, key1: int, a: int, label: int) -> None:
+    expected = reference(1, 3, key0, key1, struct.pack("<2Q", a, label)[:15])
+    assert siphash.siphash15(key0, key1, a, label) == expected
+    assert twin.interpreted("nat.siphash").siphash15(key0, key1, a, label) == expected
 
 
 @given(words, words, words, words)
