@@ -16,8 +16,9 @@ from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
 from gateway.nat.target cimport Target
 from gateway.nat.tcp cimport Tracker
-from gateway.wire cimport bits, fault, icmp, kind, protocol, sides, tcp
+from gateway.wire cimport bits, fault, icmp, kind, order, protocol, sides, tcp
 from gateway.wire.batch cimport Batch
+from gateway.wire.order cimport Span64
 from gateway.wire.packet cimport Packet
 
 cpdef bint is_unfinished(int64_t verdict) noexcept nogil
@@ -59,9 +60,10 @@ cdef class Engine:
     cpdef int64_t run(self, uint64_t side, uint32_t now) except? -1 nogil
     @cython.locals(wrong=int64_t)
     cdef inline int64_t step(self, uint64_t index, uint64_t side, uint32_t now) except? -1 nogil
-    @cython.locals(label=uint64_t, reference=int64_t)
     cpdef int64_t pass_on(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil
-    @cython.locals(base=uint64_t, other=uint64_t, label=uint64_t, original=uint64_t, leaves=uint64_t, verdict=int64_t,
+    @cython.locals(label=uint64_t, reference=int64_t)
+    cdef inline int64_t travel(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil
+    @cython.locals(base=uint64_t, other=uint64_t, label=uint64_t, original=uint64_t, leaves=uint64_t, verdict=int64_t, flow=Span64,
                    address_delta=uint64_t, transport_delta=uint64_t, ports=uint64_t)
     cdef inline int64_t forward(self, uint64_t index, uint64_t side, uint64_t direction, uint32_t now,
                          bint oversize) except? -1 nogil

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..match.ruleset import Ruleset
-from ..wire import bits, fault, icmp, kind, protocol, sides, tcp
+from ..wire import bits, fault, icmp, kind, order, protocol, sides, tcp
 from ..wire.batch import Batch
 from ..wire.packet import Packet
 from . import bounds, record, row, state
@@ -156,13 +156,17 @@ class Engine:
         self.batch.length[index] = self.packet.end - self.packet.at
         if self.packet.kind != kind.FLOW:
             return Verdict.SLOW
-        return self.pass_on(index, side, now, False)
+        return self.travel(index, side, now, False)
 
     def pass_on(self, index: int, side: int, now: int, oversize: bool) -> int:
         """Find or open the parsed packet's flow and send it on its way.
 
         oversize: do so although it is larger than the other side's MTU; the caller fragments it.
         """
+        return self.travel(index, side, now, oversize)
+
+    def travel(self, index: int, side: int, now: int, oversize: bool) -> int:
+        """What `pass_on` does, a part of the loop: `forward` calls itself again by that name only."""
         label = side << row.LABEL_SIDE | self.packet.protocol << row.LABEL_PROTOCOL | self.packet.ports
         reference = self.table.find_keyed(self.key, self.packet.source_high, self.packet.source_low,
                                           self.packet.destination_high, self.packet.destination_low, label, now)
@@ -183,8 +187,8 @@ class Engine:
         base, self.direction = self.flow, direction
         if self.packet.ttl <= 1:
             return Verdict.REJECT_TTL_EXCEEDED
-        other = base * row.WORDS + (1 - direction) * row.TUPLE_STRIDE
-        original, label = self.r64[base * row.WORDS + row.ORIGINAL_LABEL], self.r64[base * row.WORDS + row.REPLY_LABEL]
+        flow = order.span64(self.r64, base * row.WORDS, row.WORDS)
+        original, label = flow[row.ORIGINAL_LABEL], flow[row.REPLY_LABEL]
         address_delta, transport_delta = original >> row.DELTA_SHIFT, label >> row.DELTA_SHIFT
         if direction == sides.REPLY:
             label = original
@@ -202,14 +206,15 @@ class Engine:
         if verdict != Verdict.ACCEPT:
             return verdict
         self.r32[base * row.QUADS + row.PACKETS] = (self.r32[base * row.QUADS + row.PACKETS] + 1) & bits.M32
-        self.r64[base * row.WORDS + row.OCTETS] += self.packet.end - self.packet.at
+        flow[row.OCTETS] += self.packet.end - self.packet.at
         if self.packet.tcp_flags & tcp.SYN:
             self.tracker.clamp(self.options.segment_limit[self.packet.family == 6])
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)
-        self.packet.rewrite(self.r64[other + 2], self.r64[other + 3], self.r64[other], self.r64[other + 1],
+        other = (1 - direction) * row.TUPLE_STRIDE
+        self.packet.rewrite(flow[other + 2], flow[other + 3], flow[other], flow[other + 1],
                             ports, address_delta, transport_delta, leaves != sides.ACROSS)  # one gateway is one hop
         if not self.packet.atomic:
-            self.renumber(base, other)
+            self.renumber(base, base * row.WORDS + other)
         self.batch.out[index] = leaves
         return Verdict.ACCEPT
 

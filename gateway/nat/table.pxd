@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from gateway.nat cimport bounds, prefetch, row
 from gateway.nat.crowd cimport Crowds
 from gateway.nat.siphash cimport hash_pair
-from gateway.wire cimport bits, sides
+from gateway.wire cimport bits, order, sides
+from gateway.wire.order cimport Span64
 
 
 @cython.final
@@ -30,7 +31,7 @@ cdef class FlowTable:
                              uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
     @cython.locals(slot=uint64_t, wanted=uint64_t, distance=uint64_t, entry=uint64_t)
     cpdef int64_t candidate(self, uint64_t key) except? -1 nogil
-    @cython.locals(direction=uint64_t, first=uint64_t, word=uint64_t)
+    @cython.locals(direction=uint64_t, flow=Span64, word=uint64_t)
     cdef inline bint has_tuple(self, uint64_t found, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                         uint64_t destination_low, uint64_t label, uint32_t now) except? -1 nogil
     @cython.locals(slot=int64_t, wanted=uint64_t, distance=int64_t, entry=uint32_t, head=int64_t)

@@ -12,7 +12,7 @@ endpoint; a mapping lives as long as any of its rows does.
 
 from __future__ import annotations
 
-from ..wire import bits, sides
+from ..wire import bits, order, sides
 from . import bounds, prefetch, row
 from .crowd import Crowds
 from .memory import Ahead, reserve
@@ -81,13 +81,13 @@ class FlowTable:
     def has_tuple(self, found: int, source_high: int, source_low: int, destination_high: int, destination_low: int,
                   label: int, now: int) -> bool:
         direction = found & 1
-        first = (found >> 1) * row.WORDS
-        word = first + direction * row.TUPLE_STRIDE
-        return (self.r64[word + row.ORIGINAL_SOURCE + 1] == source_low
-                and self.r64[word + row.ORIGINAL_DESTINATION + 1] == destination_low
-                and self.r64[first + row.ORIGINAL_LABEL + direction] & row.LABEL_MASK == label
-                and self.r64[word + row.ORIGINAL_SOURCE] == source_high
-                and self.r64[word + row.ORIGINAL_DESTINATION] == destination_high
+        flow = order.span64(self.r64, (found >> 1) * row.WORDS, row.WORDS)
+        word = direction * row.TUPLE_STRIDE
+        return (flow[word + row.ORIGINAL_SOURCE + 1] == source_low
+                and flow[word + row.ORIGINAL_DESTINATION + 1] == destination_low
+                and flow[row.ORIGINAL_LABEL + direction] & row.LABEL_MASK == label
+                and flow[word + row.ORIGINAL_SOURCE] == source_high
+                and flow[word + row.ORIGINAL_DESTINATION] == destination_high
                 and not self.expired(found >> 1, now))
 
     def find_mapping(self, kind: int, high: int, low: int, scope_high: int, scope_low: int, label: int) -> int:

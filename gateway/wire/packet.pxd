@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from gateway.wire cimport bits, fault, icmp, ipv4, ipv6, kind, order, protocol, tcp, udp, vnet
 from gateway.wire.batch cimport Batch
 from gateway.wire.crc32c cimport Crc32c
+from gateway.wire.order cimport Span32
 
 cpdef uint64_t fold(uint64_t total) noexcept nogil
 
@@ -22,11 +23,11 @@ cdef class Packet:
     cdef readonly bint partial, quoted, atomic
 
     cpdef bind(self, Batch batch)
-    @cython.locals(version=uint32_t, wrong=int64_t)
+    @cython.locals(version=uint32_t, wrong=int64_t, header=Span32)
     cpdef int64_t parse(self, uint64_t at, uint64_t length, bint quoted) except? -1 nogil
-    @cython.locals(word=uint64_t, first=uint64_t, second=uint64_t, third=uint64_t, header=uint64_t, total=uint64_t,
-                   source=uint64_t, destination=uint64_t, words=uint64_t, index=uint64_t, field=uint32_t)
-    cdef inline int64_t parse4(self, uint64_t length) except? -1 nogil
+    @cython.locals(first=uint64_t, second=uint64_t, third=uint64_t, header=uint64_t, total=uint64_t,
+                   source=uint64_t, destination=uint64_t, added=uint64_t, index=uint64_t, field=uint32_t)
+    cdef inline int64_t parse4(self, Span32 words, uint64_t length) except? -1 nogil
     @cython.locals(at=uint64_t, option=uint32_t)
     cdef int64_t walk_options(self) except? -1 nogil
     @cython.locals(at=uint64_t, total=uint64_t)
@@ -35,9 +36,9 @@ cdef class Packet:
     cdef int64_t walk_extensions(self) except? -1 nogil
     @cython.locals(room=int64_t, number=uint64_t)
     cdef inline int64_t parse_transport(self) except? -1 nogil
-    @cython.locals(at=uint64_t, header=uint64_t)
+    @cython.locals(at=uint64_t, header=uint64_t, words=Span32, fourth=uint32_t)
     cdef inline int64_t parse_tcp(self, int64_t room) except? -1 nogil
-    @cython.locals(at=uint64_t, length=uint64_t, wrong=int64_t)
+    @cython.locals(at=uint64_t, length=uint64_t, wrong=int64_t, words=Span32)
     cdef inline int64_t parse_udp(self, int64_t room) except? -1 nogil
     @cython.locals(at=uint64_t)
     cdef int64_t parse_icmp(self, int64_t room) except? -1 nogil
@@ -53,7 +54,7 @@ cdef class Packet:
     cpdef int rewrite(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                       uint64_t destination_low, uint64_t ports, uint64_t address_delta, uint64_t transport_delta,
                       uint64_t hops) except? -1 nogil
-    @cython.locals(at=uint64_t, total=uint64_t, third=uint64_t)
+    @cython.locals(at=uint64_t, total=uint64_t, third=uint64_t, words=Span32)
     cpdef int rewrite_header(self, uint64_t source_high, uint64_t source_low, uint64_t destination_high,
                              uint64_t destination_low, uint64_t address_delta, uint64_t hops) except? -1 nogil
     @cython.locals(where=uint64_t, number=uint64_t, present=uint64_t)

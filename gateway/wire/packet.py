@@ -50,9 +50,10 @@ class Packet:
         self.quoted = quoted
         if length < ipv4.HEADER:
             return fault.TRUNCATED
-        version = self.u8[at] >> 4
+        header = order.span32(self.u32, at >> 2, ipv4.HEADER >> 2)
+        version = header[0] >> 4 & 15
         if version == 4:
-            wrong = self.parse4(length)
+            wrong = self.parse4(header, length)
         elif version == 6:
             wrong = self.parse6(length)
         else:
@@ -62,10 +63,9 @@ class Packet:
         self.segment = self.end - at
         return self.parse_transport()
 
-    def parse4(self, length: int) -> int:
-        """A header is read in its five words of 32 bits: one that is quoted lies at a multiple of 4 only."""
-        word = self.at >> 2
-        first, second, third = self.u32[word], self.u32[word + 1], self.u32[word + 2]
+    def parse4(self, words: memoryview, length: int) -> int:
+        """words: the header's first five, of 32 bits, since one that is quoted lies at a multiple of 4 only."""
+        first, second, third, source, destination = words[0], words[1], words[2], words[3], words[4]
         header, total = (first & 15) << 2, order.swap16(first >> 16)
         if header < ipv4.HEADER:
             return fault.BAD_VERSION
@@ -77,11 +77,10 @@ class Packet:
             if not self.quoted:
                 return fault.TRUNCATED
             total = length
-        source, destination = self.u32[word + 3], self.u32[word + 4]
-        words = first + second + third + source + destination
-        for index in range(word + (ipv4.HEADER >> 2), word + (header >> 2)):
-            words += self.u32[index]
-        if words % bits.M16 != 0:  # the one's complement sum is all ones; it is never 0, since there is a version
+        added = first + second + third + source + destination
+        for index in range(ipv4.HEADER >> 2, first & 15):
+            added += self.u32[(self.at >> 2) + index]
+        if added % bits.M16 != 0:  # the one's complement sum is all ones; it is never 0, since there is a version
             return fault.BAD_CHECKSUM
         self.family = 4
         self.end = self.at + total
@@ -195,28 +194,31 @@ class Packet:
             return fault.NONE
         if room < tcp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-        self.ports = order.swap32(self.u32[at >> 2])
-        header = self.u8[at + tcp.DATA_OFFSET] >> 4 << 2
+        words = order.span32(self.u32, at >> 2, tcp.HEADER >> 2)
+        self.ports = order.swap32(words[0])
+        fourth = words[tcp.DATA_OFFSET >> 2]
+        header = (fourth & 0xF0) >> 2
         if header < tcp.HEADER or header > room:
             return fault.BAD_HEADER if self.fragment == 0 else fault.TINY_FRAGMENT
         self.checksum = at + tcp.CHECKSUM
-        self.tcp_flags = self.u8[at + tcp.FLAGS]
+        self.tcp_flags = fourth >> 8 & 0xFF
         return self.parse_offload(header)
 
     def parse_udp(self, room: int) -> int:
         at = self.transport
         if room < udp.HEADER:
             return fault.TRUNCATED if self.fragment == 0 else fault.TINY_FRAGMENT
-        self.ports = order.swap32(self.u32[at >> 2])
+        words = order.span32(self.u32, at >> 2, udp.HEADER >> 2)
+        self.ports = order.swap32(words[0])
         self.checksum = at + udp.CHECKSUM
         if self.quoted:
             return fault.NONE
         if self.protocol == protocol.UDP and self.fragment == 0:
-            length = order.swap16(self.u16[(at + udp.LENGTH) >> 1])
+            length = order.swap16(words[1])
             if length < udp.HEADER or length > room:
                 return fault.BAD_LENGTH
         wrong = self.parse_offload(udp.HEADER)
-        if wrong == fault.NONE and self.family == 6 and not self.partial and self.u16[self.checksum >> 1] == 0:
+        if wrong == fault.NONE and self.family == 6 and not self.partial and words[1] >> 16 == 0:
             return fault.NO_UDP_CHECKSUM
         return wrong
 
@@ -304,11 +306,12 @@ class Packet:
         """Addresses, hops left and the IPv4 header's checksum."""
         at = self.at
         if self.family == 4:
-            self.u32[(at + ipv4.SOURCE) >> 2] = order.swap32(source_low & bits.M32)
-            self.u32[(at + ipv4.DESTINATION) >> 2] = order.swap32(destination_low & bits.M32)
-            third = self.u32[(at + ipv4.TTL) >> 2]  # hops left, protocol, checksum
+            words = order.span32(self.u32, at >> 2, ipv4.HEADER >> 2)
+            words[ipv4.SOURCE >> 2] = order.swap32(source_low & bits.M32)
+            words[ipv4.DESTINATION >> 2] = order.swap32(destination_low & bits.M32)
+            third = words[ipv4.TTL >> 2]  # hops left, protocol, checksum
             total = fold((third >> 16 ^ bits.M16) + address_delta + (bits.M16 - hops)) ^ bits.M16
-            self.u32[(at + ipv4.TTL) >> 2] = total << 16 | third & 0xFF00 | self.ttl - hops
+            words[ipv4.TTL >> 2] = total << 16 | third & 0xFF00 | self.ttl - hops
         else:
             self.u64[(at + ipv6.SOURCE) >> 3] = order.swap64(source_high)
             self.u64[(at + ipv6.SOURCE + 8) >> 3] = order.swap64(source_low)
