@@ -6,6 +6,7 @@ from gateway.nat cimport verdict as Verdict
 from gateway.nat.table cimport FlowTable
 from gateway.wire cimport bits, order, sides, tcp
 from gateway.wire.batch cimport Batch
+from gateway.wire.order cimport Span8, Span32
 from gateway.wire.packet cimport Packet
 
 cpdef bint after(uint64_t one, uint64_t other) noexcept nogil
@@ -18,39 +19,39 @@ cdef class Tracker:
     cdef uint32_t[::1] r32
     cdef uint8_t[::1] grid
     cdef uint32_t[::1] u32
+    cdef Span8 flow8
+    cdef Span32 flow32
     cdef uint64_t sequence, acknowledgement, window, following
 
     cpdef bind(self, Batch batch)
     @cython.locals(flags=uint64_t, event=uint64_t, present=uint64_t, following=uint64_t, reborn=bint)
     cpdef int64_t step(self, uint64_t base, uint64_t direction) except? -1 nogil
-    @cython.locals(at=uint64_t, passes=bint)
-    cdef inline bint is_half_open(self, uint64_t base, uint64_t present, uint64_t direction,
-                                  uint64_t event) except? -1 nogil
-    @cython.locals(at=uint64_t)
-    cdef bint begins_anew(self, uint64_t base, uint64_t direction) except? -1 nogil
-    @cython.locals(at=uint64_t, fourth=uint64_t, length=uint64_t, scale=uint64_t)
-    cdef inline int read(self, uint64_t base, uint64_t direction) except? -1 nogil
+    @cython.locals(passes=bint)
+    cdef inline bint is_half_open(self, uint64_t present, uint64_t direction, uint64_t event) noexcept nogil
+    cdef bint begins_anew(self, uint64_t direction) except? -1 nogil
+    @cython.locals(at=uint64_t, words=Span32, fourth=uint64_t, length=uint64_t, scale=uint64_t)
+    cdef inline int read(self, uint64_t direction) except? -1 nogil
     @cython.locals(flags=uint32_t)
-    cdef int64_t restart(self, uint64_t base, uint64_t present) except? -1 nogil
-    cdef int believe(self, uint64_t base) except? -1 nogil
+    cdef int64_t restart(self, uint64_t present) except? -1 nogil
+    cdef void believe(self) noexcept nogil
     @cython.locals(own=uint64_t, other=uint64_t)
-    cdef int begin(self, uint64_t base, uint64_t direction) except? -1 nogil
-    cdef uint64_t reach(self, uint64_t base, uint64_t direction) except? 256 nogil
-    @cython.locals(own=uint64_t, peer=uint64_t, windows=uint64_t, own_window=uint64_t, known=bint,
-                   peer_window=uint64_t, lag=uint64_t, reach=uint64_t, end=uint64_t, oldest=uint64_t)
-    cdef inline bint fits(self, uint64_t base, uint64_t direction) except? -1 nogil
-    @cython.locals(own=uint64_t, peer=uint64_t, at=uint64_t, sent=uint64_t, size=uint64_t, edge=uint64_t)
-    cdef inline int slide(self, uint64_t base, uint64_t direction) except? -1 nogil
+    cdef void begin(self, uint64_t direction) noexcept nogil
+    cdef uint64_t reach(self, uint64_t direction) noexcept nogil
+    @cython.locals(own=uint64_t, peer=uint64_t, own_window=uint64_t, known=bint, peer_window=uint64_t, lag=uint64_t,
+                   reach=uint64_t, end=uint64_t, oldest=uint64_t)
+    cdef inline bint fits(self, uint64_t direction) noexcept nogil
+    @cython.locals(own=uint64_t, peer=uint64_t, at=uint64_t, size=uint64_t, edge=uint64_t)
+    cdef inline void slide(self, uint64_t direction) noexcept nogil
     @cython.locals(at=uint64_t)
     cpdef int stretch(self, uint64_t base, uint64_t direction, uint64_t following) except? -1 nogil
-    @cython.locals(at=uint64_t, flags=uint32_t, both=uint32_t)
-    cdef int64_t close(self, uint64_t base, uint64_t direction, uint64_t following) except? -1 nogil
-    @cython.locals(windows=uint64_t, own=uint64_t, peer=uint64_t, at=uint64_t, believed=bint)
-    cdef int64_t reset(self, uint64_t base, uint64_t direction) except? -1 nogil
+    @cython.locals(flags=uint32_t, both=uint32_t)
+    cdef int64_t close(self, uint64_t direction, uint64_t following) noexcept nogil
+    @cython.locals(own=uint64_t, peer=uint64_t, believed=bint)
+    cdef int64_t reset(self, uint64_t direction) except? -1 nogil
     @cython.locals(own=uint64_t, end=uint64_t, oldest=uint64_t, inside=bint)
-    cdef bint is_for_peer(self, uint64_t base, uint64_t direction) except? -1 nogil
-    @cython.locals(at=uint64_t, kept=uint32_t)
-    cdef int agree_scale(self, uint64_t base, uint64_t direction) except? -1 nogil
+    cdef bint is_for_peer(self, uint64_t direction) noexcept nogil
+    @cython.locals(kept=uint32_t)
+    cdef int agree_scale(self, uint64_t direction) except? -1 nogil
     @cython.locals(at=uint64_t)
     cdef int64_t offered_scale(self) except? -1 nogil
     @cython.locals(at=uint64_t)

@@ -43,7 +43,11 @@ def after(one: int, other: int) -> bool:
 
 
 class Tracker:
-    """Steps the TCP state of a flow's row by the packet that has just been parsed."""
+    """Steps the TCP state of a flow's row by the packet that has just been parsed.
+
+    flow8, flow32: that row, by 1 and 4 bytes. It is checked once, by `step`, and every other method but `stretch` and
+    `clamp` belongs to a step.
+    """
 
     def __init__(self, table: FlowTable, packet: Packet, batch: Batch) -> None:
         self.packet, self.r8, self.r32 = packet, table.r8, table.r32
@@ -58,9 +62,11 @@ class Tracker:
 
     def step(self, base: int, direction: int) -> int:
         """Step row `base` by the packet; returns ACCEPT or why the packet does not belong."""
+        self.flow8 = order.span8(self.r8, base * row.BYTES, row.BYTES)
+        self.flow32 = order.span32(self.r32, base * row.QUADS, row.QUADS)
         flags = self.packet.tcp_flags
         if flags & tcp.RST:
-            return Verdict.DROP_BAD_FLAGS if flags & tcp.SYN else self.reset(base, direction)
+            return Verdict.DROP_BAD_FLAGS if flags & tcp.SYN else self.reset(direction)
         if flags & tcp.SYN:
             if flags & tcp.FIN:
                 return Verdict.DROP_BAD_FLAGS
@@ -69,159 +75,154 @@ class Tracker:
             return Verdict.DROP_BAD_FLAGS
         else:
             event = state.FIN if flags & tcp.FIN else state.ACK
-        present = self.r8[base * row.BYTES + row.STATE]
+        present = self.flow8[row.STATE]
         following = self.grid[(direction * state.EVENTS + event) * state.STATES + present]
-        self.read(base, direction)
+        self.read(direction)
         if following == state.RESTART:
-            return self.restart(base, present)
-        if self.is_half_open(base, present, direction, event):
+            return self.restart(present)
+        if self.is_half_open(present, direction, event):
             return Verdict.ACCEPT
-        reborn = self.r8[base * row.BYTES + row.FLAGS] & row.REBORN != 0
-        if reborn and event >= state.ACK and self.begins_anew(base, direction):
+        reborn = self.flow8[row.FLAGS] & row.REBORN != 0
+        if reborn and event >= state.ACK and self.begins_anew(direction):
             present = state.NONE
             following = self.grid[event * state.STATES + present]
         if present == state.NONE:  # adopted mid-stream: the scale agreed on is unknown, so the widest is assumed
-            self.r8[base * row.BYTES + row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
+            self.flow8[row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
             self.window <<= tcp.WINDOW_SCALE_MAX
         if event == state.SYN_ACK and direction == sides.REPLY and present <= state.SYN_RECEIVED:
-            self.believe(base)
-        if not self.fits(base, direction):
+            self.believe()
+        if not self.fits(direction):
             return Verdict.DROP_OUT_OF_WINDOW
         if event <= state.SYN_ACK and (present == state.SYN_SENT or present == state.SYN_RECEIVED):
-            self.agree_scale(base, direction)
-        self.slide(base, direction)
+            self.agree_scale(direction)
+        self.slide(direction)
         if event == state.FIN:
-            following = self.close(base, direction, following)
-        self.r8[base * row.BYTES + row.STATE] = following
+            following = self.close(direction, following)
+        self.flow8[row.STATE] = following
         return Verdict.ACCEPT
 
-    def is_half_open(self, base: int, present: int, direction: int, event: int) -> bool:
+    def is_half_open(self, present: int, direction: int, event: int) -> bool:
         """Whether one end has forgotten the conversation that the other still holds (RFC 9293 section 3.5.1).
 
         Its SYN, and the answer that makes it reset, pass and change nothing: whoever drops one of them leaves
         that port unusable until the old flow's time is up. So does the SYN-ACK of a peer that has forgotten it too.
         """
-        at = base * row.BYTES + row.FLAGS
         if event == state.SYN_ACK:
-            return direction == sides.REPLY and self.r8[at] & row.REBORN != 0
+            return direction == sides.REPLY and self.flow8[row.FLAGS] & row.REBORN != 0
         if event == state.SYN:
             passes = direction == sides.ORIGINAL and (present == state.ESTABLISHED or present == state.FIN_WAIT)
-            if passes and self.r8[base * row.BYTES + row.ARRIVES_ON] == sides.INSIDE:
-                self.r8[at] |= row.REBORN
+            if passes and self.flow8[row.ARRIVES_ON] == sides.INSIDE:
+                self.flow8[row.FLAGS] |= row.REBORN
             return passes
         return event == state.ACK and present == state.SYN_SENT
 
-    def begins_anew(self, base: int, direction: int) -> bool:
+    def begins_anew(self, direction: int) -> bool:
         """Whether a host that was REBORN goes on with another conversation: then that one is adopted.
 
         Only those inside are trusted with this. If it goes on with the old one, its SYN was an old one too.
         """
-        at = base * row.BYTES
         if direction == sides.REPLY:
             return False
-        self.r8[at + row.FLAGS] &= ~row.REBORN & 0xFF
-        if self.fits(base, direction):
+        self.flow8[row.FLAGS] &= ~row.REBORN & 0xFF
+        if self.fits(direction):
             return False
-        self.r8[at + row.FLAGS] &= row.USED | row.MAPPED | row.MAPPING_HEAD
-        self.r8[at + row.TCP_WINDOW] = 0
-        self.r8[at + row.TCP_WINDOW + 1] = 0
-        self.r8[at + row.TCP_SCALE] = state.UNSCALED << 4 | state.UNSCALED
-        self.read(base, direction)
+        self.flow8[row.FLAGS] &= row.USED | row.MAPPED | row.MAPPING_HEAD
+        self.flow8[row.TCP_WINDOW] = 0
+        self.flow8[row.TCP_WINDOW + 1] = 0
+        self.flow8[row.TCP_SCALE] = state.UNSCALED << 4 | state.UNSCALED
+        self.read(direction)
         return True
 
-    def read(self, base: int, direction: int) -> None:
+    def read(self, direction: int) -> None:
         """The segment's numbers; `window` scaled as agreed."""
         at = self.packet.transport
-        self.sequence = order.swap32(self.u32[(at + tcp.SEQUENCE) >> 2])
-        self.acknowledgement = order.swap32(self.u32[(at + tcp.ACKNOWLEDGEMENT) >> 2])
-        fourth = order.swap32(self.u32[(at + tcp.DATA_OFFSET) >> 2])  # the header's length, flags, window
+        words = order.span32(self.u32, at >> 2, tcp.HEADER >> 2)
+        self.sequence = order.swap32(words[tcp.SEQUENCE >> 2])
+        self.acknowledgement = order.swap32(words[tcp.ACKNOWLEDGEMENT >> 2])
+        fourth = order.swap32(words[tcp.DATA_OFFSET >> 2])  # the header's length, flags, window
         self.window = fourth & bits.M16
         length = self.packet.end - at - (fourth >> 28 << 2)
         if self.packet.tcp_flags & (tcp.SYN | tcp.FIN):
             length += 1
         self.following = (self.sequence + length) & bits.M32
-        scale = self.r8[base * row.BYTES + row.TCP_SCALE]
+        scale = self.flow8[row.TCP_SCALE]
         if not self.packet.tcp_flags & tcp.SYN and scale & 15 != state.UNSCALED and scale >> 4 != state.UNSCALED:
             self.window <<= scale >> (direction << 2) & 15
 
-    def restart(self, base: int, present: int) -> int:
+    def restart(self, present: int) -> int:
         """A SYN that begins a conversation: the first, one sent again, or one that reuses the port.
 
         Whether a reused port's sequence number lies far enough ahead (RFC 9293 section 3.6.1) is for the peer to
         say: it may have forgotten the old conversation long ago.
         """
-        if present == state.SYN_RECEIVED and self.following == self.r32[base * row.QUADS + row.TCP_END]:
+        if present == state.SYN_RECEIVED and self.following == self.flow32[row.TCP_END]:
             return Verdict.ACCEPT  # sent again: nothing new
-        flags = self.r8[base * row.BYTES + row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD | row.KNOCKING)
-        self.r8[base * row.BYTES + row.FLAGS] = flags | row.WINDOW_KNOWN
-        self.r8[base * row.BYTES + row.STATE] = state.SYN_SENT
-        self.r8[base * row.BYTES + row.TCP_SCALE] = self.offered_scale() | state.UNSCALED << 4
-        self.r8[base * row.BYTES + row.TCP_WINDOW] = 0
-        self.r8[base * row.BYTES + row.TCP_WINDOW + 1] = 0
-        self.begin(base, sides.ORIGINAL)
+        flags = self.flow8[row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD | row.KNOCKING)
+        self.flow8[row.FLAGS] = flags | row.WINDOW_KNOWN
+        self.flow8[row.STATE] = state.SYN_SENT
+        self.flow8[row.TCP_SCALE] = self.offered_scale() | state.UNSCALED << 4
+        self.flow8[row.TCP_WINDOW] = 0
+        self.flow8[row.TCP_WINDOW + 1] = 0
+        self.begin(sides.ORIGINAL)
         return Verdict.ACCEPT
 
-    def believe(self, base: int) -> None:
+    def believe(self) -> None:
         """A SYN-ACK that acknowledges exactly what was sent is the peer's, whatever seemed to be before it.
 
         So a forged SYN, or the answer of a peer that keeps no state for a SYN (SYN cookies), blocks nobody.
         """
-        if self.acknowledgement == self.r32[base * row.QUADS + row.TCP_END]:
-            self.r8[base * row.BYTES + row.TCP_WINDOW + sides.REPLY] = 0
+        if self.acknowledgement == self.flow32[row.TCP_END]:
+            self.flow8[row.TCP_WINDOW + sides.REPLY] = 0
 
-    def begin(self, base: int, direction: int) -> None:
+    def begin(self, direction: int) -> None:
         """The first segment of a direction sets its numbers."""
-        own = base * row.QUADS + direction * row.TCP_STRIDE
-        other = self.reach(base, 1 - direction)
-        self.r32[own + row.TCP_END] = self.following
-        self.r32[own + row.TCP_MAX_END] = (self.following + (1 << other)) & bits.M32
-        self.slide(base, direction)
+        own = direction * row.TCP_STRIDE
+        other = self.reach(1 - direction)
+        self.flow32[own + row.TCP_END] = self.following
+        self.flow32[own + row.TCP_MAX_END] = (self.following + (1 << other)) & bits.M32
+        self.slide(direction)
 
-    def reach(self, base: int, direction: int) -> int:
+    def reach(self, direction: int) -> int:
         """log2 of the largest window seen from this direction; of an adopted flow, the largest there is."""
-        if self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN:
-            return self.r8[base * row.BYTES + row.TCP_WINDOW + direction]
+        if self.flow8[row.FLAGS] & row.WINDOW_KNOWN:
+            return self.flow8[row.TCP_WINDOW + direction]
         return state.WIDEST
 
-    def fits(self, base: int, direction: int) -> bool:
+    def fits(self, direction: int) -> bool:
         """Whether the segment lies in the window, and acknowledges what was sent. A new direction begins here."""
-        own = base * row.QUADS + direction * row.TCP_STRIDE
-        peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE
-        windows = base * row.BYTES + row.TCP_WINDOW
-        own_window, peer_window = self.r8[windows + direction], self.r8[windows + (1 - direction)]
-        known = self.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN != 0
+        own, peer = direction * row.TCP_STRIDE, (1 - direction) * row.TCP_STRIDE
+        own_window, peer_window = self.flow8[row.TCP_WINDOW + direction], self.flow8[row.TCP_WINDOW + (1 - direction)]
+        known = self.flow8[row.FLAGS] & row.WINDOW_KNOWN != 0
         if peer_window != 0 and self.packet.tcp_flags & tcp.ACK:
             lag = max(1 << (own_window if known else state.WIDEST), state.MAX_ACK_WINDOW)
-            end = self.r32[peer + row.TCP_END]
+            end = self.flow32[peer + row.TCP_END]
             if (known and after(self.acknowledgement, end)) or after((end - lag) & bits.M32, self.acknowledgement):
                 return False
         if own_window == 0:
-            self.begin(base, direction)
+            self.begin(direction)
             return True
         reach = peer_window if known else state.WIDEST
-        oldest = (self.r32[own + row.TCP_END] - (1 << reach) - 1) & bits.M32
-        return not after(self.sequence, self.r32[own + row.TCP_MAX_END]) and not after(oldest, self.following)
+        oldest = (self.flow32[own + row.TCP_END] - (1 << reach) - 1) & bits.M32
+        return not after(self.sequence, self.flow32[own + row.TCP_MAX_END]) and not after(oldest, self.following)
 
-    def slide(self, base: int, direction: int) -> None:
+    def slide(self, direction: int) -> None:
         """Note how far the sender has got, and how far it lets the peer go."""
-        own = base * row.QUADS + direction * row.TCP_STRIDE
-        peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_MAX_END
-        at = base * row.BYTES + row.TCP_WINDOW + direction
-        if after(self.following, self.r32[own + row.TCP_END]):
-            self.r32[own + row.TCP_END] = self.following
-        size = self.r8[at]
+        own, peer = direction * row.TCP_STRIDE, (1 - direction) * row.TCP_STRIDE
+        at = row.TCP_WINDOW + direction
+        if after(self.following, self.flow32[own + row.TCP_END]):
+            self.flow32[own + row.TCP_END] = self.following
+        size = self.flow8[at]
         if size == 0 or self.window >> size != 0:
             size = 1
             while self.window >> size != 0:
                 size += 1
-            self.r8[at] = size
+            self.flow8[at] = size
         if self.packet.tcp_flags & tcp.ACK:
-            sent = base * row.QUADS + (1 - direction) * row.TCP_STRIDE + row.TCP_END
-            if after(self.acknowledgement, self.r32[sent]):  # adopted: what was sent before is acknowledged now
-                self.r32[sent] = self.acknowledgement
+            if after(self.acknowledgement, self.flow32[peer + row.TCP_END]):  # adopted: now what was sent before is
+                self.flow32[peer + row.TCP_END] = self.acknowledgement
             edge = (self.acknowledgement + self.window + 1) & bits.M32  # one more: a full window is probed
-            if after(edge, self.r32[peer]) or self.r8[base * row.BYTES + row.TCP_WINDOW + (1 - direction)] == 0:
-                self.r32[peer] = edge
+            if after(edge, self.flow32[peer + row.TCP_MAX_END]) or self.flow8[row.TCP_WINDOW + (1 - direction)] == 0:
+                self.flow32[peer + row.TCP_MAX_END] = edge
 
     def stretch(self, base: int, direction: int, following: int) -> None:
         """A segment that came in fragments reaches further: the first of them could not say how far."""
@@ -229,53 +230,48 @@ class Tracker:
         if after(following, self.r32[at]):
             self.r32[at] = following
 
-    def close(self, base: int, direction: int, following: int) -> int:
+    def close(self, direction: int, following: int) -> int:
         """One FIN keeps the established timer, both start the closing one (RFC 7857 section 2)."""
-        at = base * row.BYTES + row.FLAGS
-        flags = self.r8[at] | (row.FIN_REPLY if direction else row.FIN_ORIGINAL)
-        self.r8[at] = flags
+        flags = self.flow8[row.FLAGS] | (row.FIN_REPLY if direction else row.FIN_ORIGINAL)
+        self.flow8[row.FLAGS] = flags
         both = row.FIN_ORIGINAL | row.FIN_REPLY
         return state.CLOSING if flags & both == both and following == state.FIN_WAIT else following
 
-    def reset(self, base: int, direction: int) -> int:
+    def reset(self, direction: int) -> int:
         """A RST is passed on only at the exact next sequence number, or in answer to the SYN just sent."""
-        self.read(base, direction)
-        windows = base * row.BYTES + row.TCP_WINDOW
-        if self.r8[windows + direction] != 0:
-            own = base * row.QUADS + direction * row.TCP_STRIDE
-            believed = self.sequence == self.r32[own + row.TCP_END]
-        elif self.r8[windows + (1 - direction)] != 0:
-            peer = base * row.QUADS + (1 - direction) * row.TCP_STRIDE
-            believed = bool(self.packet.tcp_flags & tcp.ACK) and self.acknowledgement == self.r32[peer + row.TCP_END]
+        self.read(direction)
+        own, peer = direction * row.TCP_STRIDE, (1 - direction) * row.TCP_STRIDE
+        if self.flow8[row.TCP_WINDOW + direction] != 0:
+            believed = self.sequence == self.flow32[own + row.TCP_END]
+        elif self.flow8[row.TCP_WINDOW + (1 - direction)] != 0:
+            believed = bool(self.packet.tcp_flags & tcp.ACK) and self.acknowledgement == self.flow32[peer + row.TCP_END]
         else:
             believed = True
-        at = base * row.BYTES + row.STATE
         if not believed:
-            return Verdict.ACCEPT if self.is_for_peer(base, direction) else Verdict.DROP_OUT_OF_WINDOW
-        if self.r8[at] != state.CLOSING:  # which data after a RST must not restore
-            self.r8[at] = state.RESET
+            return Verdict.ACCEPT if self.is_for_peer(direction) else Verdict.DROP_OUT_OF_WINDOW
+        if self.flow8[row.STATE] != state.CLOSING:  # which data after a RST must not restore
+            self.flow8[row.STATE] = state.RESET
         return Verdict.ACCEPT
 
-    def is_for_peer(self, base: int, direction: int) -> bool:
+    def is_for_peer(self, direction: int) -> bool:
         """Whether a RST that is not believed passes all the same, changes nothing, and is the peer's to judge.
 
         A SYN's sender answers so a peer that took it for another. A host that has forgotten the connection resets
         at the last acknowledgement it got (RFC 9293 section 3.5.2), which may lie below what it sent, and one whose
         data was lost on the way here resets above what we saw; only those inside are trusted that far.
         """
-        if direction == sides.ORIGINAL and self.r8[base * row.BYTES + row.STATE] == state.SYN_SENT:
+        if direction == sides.ORIGINAL and self.flow8[row.STATE] == state.SYN_SENT:
             return True
-        own = base * row.QUADS + direction * row.TCP_STRIDE
-        end = self.r32[own + row.TCP_MAX_END]
-        oldest = (self.r32[own + row.TCP_END] - (1 << self.reach(base, 1 - direction))) & bits.M32
-        inside = self.r8[base * row.BYTES + row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
+        own = direction * row.TCP_STRIDE
+        end = self.flow32[own + row.TCP_MAX_END]
+        oldest = (self.flow32[own + row.TCP_END] - (1 << self.reach(1 - direction))) & bits.M32
+        inside = self.flow8[row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
         return inside and not after(self.sequence, end) and not after(oldest, self.sequence)
 
-    def agree_scale(self, base: int, direction: int) -> None:
+    def agree_scale(self, direction: int) -> None:
         """Window scale counts when both SYNs offer it (RFC 7323 section 2.2)."""
-        at = base * row.BYTES + row.TCP_SCALE
-        kept = self.r8[at] & state.UNSCALED << ((1 - direction) << 2)
-        self.r8[at] = kept | self.offered_scale() << (direction << 2)
+        kept = self.flow8[row.TCP_SCALE] & state.UNSCALED << ((1 - direction) << 2)
+        self.flow8[row.TCP_SCALE] = kept | self.offered_scale() << (direction << 2)
 
     def offered_scale(self) -> int:
         """The window scale option of a SYN, state.UNSCALED if it has none."""
