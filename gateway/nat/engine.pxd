@@ -18,7 +18,7 @@ from gateway.nat.target cimport Target
 from gateway.nat.tcp cimport Tracker
 from gateway.wire cimport bits, fault, icmp, kind, order, protocol, sides, tcp
 from gateway.wire.batch cimport Batch
-from gateway.wire.order cimport Span64
+from gateway.wire.order cimport Span8, Span32, Span64
 from gateway.wire.packet cimport Packet
 
 cpdef bint is_unfinished(int64_t verdict) noexcept nogil
@@ -56,10 +56,12 @@ cdef class Engine:
     @cython.locals(present=int64_t)
     cdef int64_t reason(self, uint64_t base) except? -1 nogil
     cpdef bind(self, Batch batch)
-    @cython.locals(index=uint64_t, slow=int64_t, verdict=int64_t, ahead=bint)
+    @cython.locals(index=uint64_t, slow=int64_t, verdict=int64_t, ahead=bint, accepted=uint64_t, count=uint64_t,
+                   starts=Span32, lengths=Span32, verdicts=Span8, out=Span8)
     cpdef int64_t run(self, uint64_t side, uint32_t now) except? -1 nogil
+    cdef bint note(self, uint64_t index, int64_t verdict) except? -1 nogil
     @cython.locals(wrong=int64_t)
-    cdef inline int64_t step(self, uint64_t index, uint64_t side, uint32_t now) except? -1 nogil
+    cdef inline int64_t step(self, uint64_t index, uint64_t start, uint64_t length, uint64_t side, uint32_t now) except? -1 nogil
     cpdef int64_t pass_on(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(label=uint64_t, reference=int64_t)
     cdef inline int64_t travel(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil

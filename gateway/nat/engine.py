@@ -130,27 +130,37 @@ class Engine:
 
     def run(self, side: int, now: int) -> int:
         """Translate the bound batch's frames from `side`; returns how many need the slow path."""
-        slow = 0
+        slow = accepted = 0
+        count = self.batch.count
+        starts, lengths = order.span32(self.batch.start, 0, count), order.span32(self.batch.length, 0, count)
+        verdicts, out = order.span8(self.batch.verdict, 0, count), order.span8(self.batch.out, 0, count)
         ahead = self.table.live > bounds.LOOKAHEAD_FROM
         if ahead:
             self.lookahead.run(side)
             self.foresight.run(side)
-        for index in range(self.batch.count):
+        for index in range(count):
             self.key = self.lookahead.keys[index] if ahead else 0
-            verdict = self.step(index, side, now)
-            self.batch.verdict[index] = verdict
-            self.counters[verdict] += 1
-            if verdict >= Verdict.ANSWER_ECHO:
-                slow += is_unfinished(verdict)
-                if verdict == Verdict.HAND_OVER:
-                    self.batch.neighbour[index] = self.decider.owner
+            out[index] = sides.NOWHERE
+            verdict = self.step(index, starts[index], lengths[index], side, now)
+            verdicts[index] = verdict
+            if verdict == Verdict.ACCEPT:
+                accepted += 1
+            else:
+                slow += self.note(index, verdict)
+        self.counters[Verdict.ACCEPT] += accepted
         self.key, self.opener.frame = 0, -1
         return slow
 
-    def step(self, index: int, side: int, now: int) -> int:
+    def note(self, index: int, verdict: int) -> bool:
+        """Count what was not accepted; whether it needs the slow path."""
+        self.counters[verdict] += 1
+        if verdict == Verdict.HAND_OVER:
+            self.batch.neighbour[index] = self.decider.owner
+        return is_unfinished(verdict)
+
+    def step(self, index: int, start: int, length: int, side: int, now: int) -> int:
         """The verdict on frame `index`; rewritten, with its side in batch.out, if that is ACCEPT."""
-        self.batch.out[index] = sides.NOWHERE
-        wrong = self.packet.parse(self.batch.start[index], self.batch.length[index], False)
+        wrong = self.packet.parse(start, length, False)
         if wrong != fault.NONE:
             return wrong
         self.batch.length[index] = self.packet.end - self.packet.at
