@@ -32,9 +32,9 @@ cdef class Decider:
                            int64_t port) except? -1 nogil
     cdef inline bint is_bare(self, int64_t flags) noexcept nogil
     @cython.locals(source=int64_t, destination=int64_t)
-    cdef int64_t judge_scope(self, int64_t side) except? -1 nogil
+    cdef inline int64_t judge_scope(self, int64_t side) except? -1 nogil
     @cython.locals(source=int64_t, destination=int64_t)
-    cdef int64_t judge_inside(self) except? -1 nogil
+    cdef inline int64_t judge_inside(self) except? -1 nogil
     @cython.locals(own=int64_t, queried=bint)
     cdef int64_t judge_hairpin(self, int64_t destination) except? -1 nogil
     @cython.locals(source=int64_t, destination=int64_t)
@@ -46,7 +46,7 @@ cdef class Decider:
     @cython.locals(number=int64_t)
     cdef bint is_echo_request(self) except? -1 nogil
     @cython.locals(number=int64_t, verdict=int64_t)
-    cdef int64_t judge_first_packet(self) except? -1 nogil
+    cdef inline int64_t judge_first_packet(self) except? -1 nogil
     @cython.locals(known=bint)
     cdef int64_t judge_midstream(self) except? -1 nogil
     @cython.locals(number=int64_t)

@@ -45,32 +45,32 @@ cdef class Opener:
     @cython.locals(limit=int64_t)
     cpdef int64_t open(self, int64_t side, uint64_t key, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(verdict=int64_t, fits=bint)
-    cdef int64_t judge(self, int64_t side, uint32_t now, bint oversize) except? -1 nogil
+    cdef inline int64_t judge(self, int64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(untold=int64_t)
     cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil
     cdef bint has_room_for_guests(self) except? -1 nogil
     cdef int64_t refuse_row(self, int64_t side) except? -1 nogil
     @cython.locals(at=int64_t, port=uint64_t, number=uint64_t)
-    cdef int fill(self, int64_t side) except? -1 nogil
+    cdef inline int fill(self, int64_t side) except? -1 nogil
     @cython.locals(scope=int64_t)
-    cdef int64_t choose_external(self, uint32_t now) except? -1 nogil
-    cdef int join(self, int64_t scope) except? -1 nogil
+    cdef inline int64_t choose_external(self, uint32_t now) except? -1 nogil
+    cdef inline int join(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, label=uint64_t, head=int64_t, first=int64_t, external=int64_t)
-    cdef bint reuse_mapping(self, int64_t scope, uint32_t now) except? -1 nogil
+    cdef inline bint reuse_mapping(self, int64_t scope, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef bint is_answered(self, uint32_t now) except? -1 nogil
-    cdef int look_ahead(self) except? -1 nogil
+    cdef inline int look_ahead(self) except? -1 nogil
     cdef inline uint64_t source_label(self) noexcept nogil
     @cython.locals(remote=int64_t)
-    cdef int64_t find_own(self, int64_t scope) except? -1 nogil
+    cdef inline int64_t find_own(self, int64_t scope) except? -1 nogil
     @cython.locals(at=int64_t, index=int64_t, count=int64_t)
-    cdef bint choose_address(self) except? -1 nogil
+    cdef inline bint choose_address(self) except? -1 nogil
     @cython.locals(wanted=uint64_t, preserve=bint, found=int64_t, at=int64_t)
-    cdef int64_t choose_port(self, uint32_t now) except? -1 nogil
+    cdef inline int64_t choose_port(self, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
-    cdef int take_port(self, uint64_t port) except? -1 nogil
-    cdef bint link(self, uint64_t key, uint32_t now) except? -1 nogil
+    cdef inline int take_port(self, uint64_t port) except? -1 nogil
+    cdef inline bint link(self, uint64_t key, uint32_t now) except? -1 nogil
     @cython.locals(number=int64_t)
-    cdef uint64_t first_end(self, uint32_t now) except? 1 nogil
+    cdef inline uint64_t first_end(self, uint32_t now) except? 1 nogil
     @cython.locals(at=int64_t, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)
-    cdef int write_deltas(self) except? -1 nogil
+    cdef inline int write_deltas(self) except? -1 nogil

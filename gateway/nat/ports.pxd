@@ -42,6 +42,6 @@ cdef class Ports:
     cdef inline bint is_mapped(self, int64_t member) except? -1 nogil
     @cython.locals(first=int64_t, scope=uint32_t, high=uint64_t, low=uint64_t, remote_high=uint64_t,
                    remote_low=uint64_t, head=int64_t)
-    cdef bint is_mapped_to(self, int64_t member, uint64_t label, uint32_t now) except? -1 nogil
+    cdef inline bint is_mapped_to(self, int64_t member, uint64_t label, uint32_t now) except? -1 nogil
     @cython.locals(following=int64_t, _=int64_t)
     cdef bint is_long(self, int64_t member) except? -1 nogil

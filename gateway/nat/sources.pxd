@@ -45,12 +45,12 @@ cdef class Sources:
     cdef inline bint from_inside(self, int64_t member) except? -1 nogil
     cdef inline int64_t internal(self, int64_t member) except? -1 nogil
     @cython.locals(at=int64_t)
-    cdef bint holds_port(self, int64_t member) except? -1 nogil
+    cdef inline bint holds_port(self, int64_t member) except? -1 nogil
 
     @cython.locals(found=int64_t)
     cpdef int64_t find(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(found=int64_t, word=int64_t)
-    cdef int64_t enter(self, uint64_t high, uint64_t low) except? -1 nogil
+    cdef inline int64_t enter(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(opened=int64_t, bucket=int64_t)
     cdef int64_t open(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, word=int64_t)

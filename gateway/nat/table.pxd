@@ -64,7 +64,7 @@ cdef class FlowTable:
     @cython.locals(word=int64_t, label=uint64_t, scope=uint32_t, remote=int64_t, head=int64_t, ours=int64_t,
                    theirs=int64_t, same=bint)
     cdef int64_t mapping_of(self, int64_t member, uint64_t key) except? -1 nogil
-    cdef bint begin(self, int64_t member, uint64_t internal, uint64_t external) except? -1 nogil
+    cdef inline bint begin(self, int64_t member, uint64_t internal, uint64_t external) except? -1 nogil
     cdef inline int64_t tie(self, int64_t before, int64_t after) except? -1 nogil
     @cython.locals(after=int64_t)
     cdef int64_t part(self, int64_t member) except? -1 nogil
@@ -82,7 +82,7 @@ cdef class FlowTable:
     cpdef uint64_t home(self, uint64_t key) noexcept nogil
     cdef inline uint64_t displacement(self, uint64_t entry) noexcept nogil
     @cython.locals(slot=int64_t, distance=int64_t, end=int64_t, tag=uint64_t)
-    cdef bint insert(self, int64_t member, int64_t kind, uint64_t key) except? -1 nogil
+    cdef inline bint insert(self, int64_t member, int64_t kind, uint64_t key) except? -1 nogil
     @cython.locals(slot=int64_t)
     cdef int64_t remove(self, int64_t member, int64_t kind) except? -1 nogil
     @cython.locals(slot=int64_t, wanted=uint32_t, distance=int64_t)
