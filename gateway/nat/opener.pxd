@@ -11,7 +11,8 @@ from gateway.nat.records cimport Records
 from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
 from gateway.nat.target cimport Target
-from gateway.wire cimport bits, protocol, sides
+from gateway.wire cimport bits, order, protocol, sides
+from gateway.wire.order cimport Span64
 from gateway.wire.packet cimport Packet
 
 cpdef uint64_t words32(uint64_t high, uint64_t low) noexcept nogil
@@ -50,7 +51,7 @@ cdef class Opener:
     cdef int64_t refuse_source(self, int64_t limit) except? -1 nogil
     cdef bint has_room_for_guests(self) except? -1 nogil
     cdef int64_t refuse_row(self, int64_t side) except? -1 nogil
-    @cython.locals(at=int64_t, port=uint64_t, number=uint64_t)
+    @cython.locals(flow=Span64, port=uint64_t, number=uint64_t)
     cdef inline int fill(self, int64_t side) except? -1 nogil
     @cython.locals(scope=int64_t)
     cdef inline int64_t choose_external(self, uint32_t now) except? -1 nogil
@@ -72,5 +73,5 @@ cdef class Opener:
     cdef inline bint link(self, uint64_t key, uint32_t now) except? -1 nogil
     @cython.locals(number=int64_t)
     cdef inline uint64_t first_end(self, uint32_t now) except? 1 nogil
-    @cython.locals(at=int64_t, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)
+    @cython.locals(flow=Span64, old=uint64_t, new=uint64_t, ports_old=uint64_t, ports_new=uint64_t, number=int64_t)
     cdef inline int write_deltas(self) except? -1 nogil

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire import bits, protocol, sides
+from ..wire import bits, order, protocol, sides
 from ..wire.packet import Packet
 from . import bounds, prefetch, record, row, state
 from .decider import Decider
@@ -131,22 +131,18 @@ class Opener:
 
     def fill(self, side: int) -> None:
         """Both tuples, as far as they are known before an external endpoint is chosen."""
-        at = self.row * row.WORDS
-        self.r64[at + row.ORIGINAL_SOURCE] = self.packet.source_high
-        self.r64[at + row.ORIGINAL_SOURCE + 1] = self.packet.source_low
-        self.r64[at + row.ORIGINAL_DESTINATION] = self.packet.destination_high
-        self.r64[at + row.ORIGINAL_DESTINATION + 1] = self.packet.destination_low
-        self.r64[at + row.REPLY_SOURCE] = self.packet.destination_high
-        self.r64[at + row.REPLY_SOURCE + 1] = self.packet.destination_low
-        self.r64[at + row.REPLY_DESTINATION] = self.packet.source_high
-        self.r64[at + row.REPLY_DESTINATION + 1] = self.packet.source_low
+        flow = order.span64(self.r64, self.row * row.WORDS, row.WORDS)
+        flow[row.ORIGINAL_SOURCE] = flow[row.REPLY_DESTINATION] = self.packet.source_high
+        flow[row.ORIGINAL_SOURCE + 1] = flow[row.REPLY_DESTINATION + 1] = self.packet.source_low
+        flow[row.ORIGINAL_DESTINATION] = flow[row.REPLY_SOURCE] = self.packet.destination_high
+        flow[row.ORIGINAL_DESTINATION + 1] = flow[row.REPLY_SOURCE + 1] = self.packet.destination_low
         port = self.packet.ports & bits.M16
         if self.decider.through_mapping:
-            port = self.target.fill(at)
+            port = self.target.fill(self.row * row.WORDS)
         number = self.packet.protocol << row.LABEL_PROTOCOL
-        self.r64[at + row.ORIGINAL_LABEL] = side << row.LABEL_SIDE | number | self.packet.ports
-        self.r64[at + row.REPLY_LABEL] = (self.decider.leaves << row.LABEL_SIDE | number
-                                     | port << row.LABEL_SOURCE_PORT | self.packet.ports >> 16)
+        flow[row.ORIGINAL_LABEL] = side << row.LABEL_SIDE | number | self.packet.ports
+        flow[row.REPLY_LABEL] = (self.decider.leaves << row.LABEL_SIDE | number | port << row.LABEL_SOURCE_PORT
+                                 | self.packet.ports >> 16)
         self.r8[self.row * row.BYTES + row.STATE] = state.NONE if self.packet.protocol == protocol.TCP else state.NEW
         self.r16[self.row * row.HALVES + row.DECISION] = self.decider.pool
         self.opening = (self.opening + 1) & bits.M16
@@ -276,19 +272,19 @@ class Opener:
         return (now + self.options.lifetime[number]) & bits.M32
 
     def write_deltas(self) -> None:
-        at = self.row * row.WORDS
-        old = words32(self.r64[at + row.ORIGINAL_SOURCE], self.r64[at + row.ORIGINAL_SOURCE + 1])
-        new = words32(self.r64[at + row.REPLY_DESTINATION], self.r64[at + row.REPLY_DESTINATION + 1])
+        flow = order.span64(self.r64, self.row * row.WORDS, row.WORDS)
+        old = words32(flow[row.ORIGINAL_SOURCE], flow[row.ORIGINAL_SOURCE + 1])
+        new = words32(flow[row.REPLY_DESTINATION], flow[row.REPLY_DESTINATION + 1])
         if self.decider.through_mapping:  # otherwise the destination is what it was
-            old += words32(self.r64[at + row.ORIGINAL_DESTINATION], self.r64[at + row.ORIGINAL_DESTINATION + 1])
-            new += words32(self.r64[at + row.REPLY_SOURCE], self.r64[at + row.REPLY_SOURCE + 1])
-        ports_old, ports_new = self.r64[at + row.ORIGINAL_LABEL] & bits.M32, self.r64[at + row.REPLY_LABEL] & bits.M32
+            old += words32(flow[row.ORIGINAL_DESTINATION], flow[row.ORIGINAL_DESTINATION + 1])
+            new += words32(flow[row.REPLY_SOURCE], flow[row.REPLY_SOURCE + 1])
+        ports_old, ports_new = flow[row.ORIGINAL_LABEL] & bits.M32, flow[row.REPLY_LABEL] & bits.M32
         ports_old = (ports_old >> 16) + (ports_old & bits.M16)
         ports_new = (ports_new >> 16) + (ports_new & bits.M16)
         number = self.packet.protocol
         self.r16[self.row * row.HALVES + row.ADDRESS_DELTA] = difference(new, old)
         if number == protocol.ICMP or number == protocol.ICMPV6:  # one identifier, counted as both ports
-            ports_old, ports_new = self.packet.ports & bits.M16, self.r64[at + row.REPLY_LABEL] & bits.M16
+            ports_old, ports_new = self.packet.ports & bits.M16, flow[row.REPLY_LABEL] & bits.M16
         if number == protocol.ICMP:  # and no pseudo-header
             old, new = 0, 0
         self.r16[self.row * row.HALVES + row.TRANSPORT_DELTA] = difference(new + ports_new, old + ports_old)

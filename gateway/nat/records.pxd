@@ -3,6 +3,8 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from gateway.nat cimport record, row
 from gateway.nat.table cimport FlowTable
+from gateway.wire cimport order
+from gateway.wire.order cimport Span64
 from gateway.wire.packet cimport Packet
 
 
@@ -20,7 +22,7 @@ cdef class Records:
 
     cpdef int64_t created(self, int64_t member) except? -1 nogil
     cpdef int64_t closed(self, int64_t member, uint64_t reason, uint64_t late) except? -1 nogil
-    @cython.locals(at=int64_t, first=int64_t, word=int64_t, opening=uint64_t)
+    @cython.locals(noted=Span64, flow=Span64, word=int64_t, opening=uint64_t)
     cdef inline int64_t note(self, uint64_t kind, uint64_t reason, int64_t member, uint64_t time) except? -1 nogil
     @cython.locals(place=int64_t)
     cpdef int64_t exhausted(self, uint64_t reason, uint64_t pool, int64_t egress, uint64_t high, uint64_t low) except? -1 nogil

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..wire import order
 from ..wire.packet import Packet
 from . import bounds, record, row
 from .memory import Ahead, reserve
@@ -53,11 +54,12 @@ class Records:
     def note(self, kind: int, reason: int, member: int, time: int) -> None:
         """Copy a row's tuples."""
         if self.has_room(kind):
-            at, first = self.count * record.WORDS, member * row.WORDS
+            noted = order.span64(self.r64, self.count * record.WORDS, record.WORDS)
+            flow = order.span64(self.t64, member * row.WORDS, row.WORDS)
             for word in range(record.TUPLES):
-                self.r64[at + word] = self.t64[first + word]
-            opening = self.t64[first + row.OCTETS] >> row.OPENING_SHIFT << row.OPENING_SHIFT
-            self.r64[at + row.ORIGINAL_LABEL] = self.t64[first + row.ORIGINAL_LABEL] & row.LABEL_MASK | opening
+                noted[word] = flow[word]
+            opening = flow[row.OCTETS] >> row.OPENING_SHIFT << row.OPENING_SHIFT
+            noted[row.ORIGINAL_LABEL] = flow[row.ORIGINAL_LABEL] & row.LABEL_MASK | opening
             self.seal(kind, reason, self.t16[member * row.HALVES + row.DECISION], member, time)
 
     def exhausted(self, reason: int, pool: int, egress: int, high: int, low: int) -> None:
