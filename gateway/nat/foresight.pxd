@@ -6,8 +6,9 @@ from gateway.nat.lookahead cimport Lookahead
 from gateway.nat.options cimport Options
 from gateway.nat.sources cimport Sources
 from gateway.nat.table cimport FlowTable
-from gateway.wire cimport bits, ipv4, ipv6, order, sides
+from gateway.wire cimport bits, ipv4, ipv6, order, sides, udp
 from gateway.wire.batch cimport Batch
+from gateway.wire.order cimport Span32
 
 
 @cython.final
@@ -29,9 +30,9 @@ cdef class Foresight:
     cpdef bind(self, Batch batch)
     @cython.locals(place=int64_t, frame=int64_t)
     cpdef int run(self, int64_t side) except? -1 nogil
-    @cython.locals(word=int64_t)
-    cdef int read(self, int64_t at) except? -1 nogil
+    @cython.locals(word=int64_t, words=Span32)
+    cdef inline int read(self, int64_t at) except? -1 nogil
     @cython.locals(label=uint64_t, mapped=bint, egress=int64_t, leaves=uint64_t, high=uint64_t, low=uint64_t)
-    cdef int guess(self, int64_t frame) except? -1 nogil
+    cdef inline int guess(self, int64_t frame) except? -1 nogil
     @cython.locals(found=int64_t)
-    cdef int64_t guess_egress(self) except? -1 nogil
+    cdef inline int64_t guess_egress(self) except? -1 nogil

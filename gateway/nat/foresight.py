@@ -8,7 +8,7 @@ is decided here: a wrong guess costs time and nothing else; what was hashed for 
 
 from __future__ import annotations
 
-from ..wire import bits, ipv4, ipv6, order, sides
+from ..wire import bits, ipv4, ipv6, order, sides, udp
 from ..wire.batch import Batch
 from . import account, bounds, prefetch, row
 from .lookahead import Lookahead
@@ -53,10 +53,11 @@ class Foresight:
         """The packet's tuple; `Lookahead` has seen that it is all there."""
         self.source_high = self.destination_high = 0
         if self.u8[at] == ipv4.PLAIN:
-            self.number = self.u8[at + ipv4.PROTOCOL]
-            self.source_low = bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.SOURCE) >> 2])
-            self.destination_low = bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.DESTINATION) >> 2])
-            self.ports = order.swap32(self.u32[(at + ipv4.HEADER) >> 2])
+            words = order.span32(self.u32, at >> 2, (ipv4.HEADER + udp.HEADER) >> 2)
+            self.number = words[ipv4.TTL >> 2] >> 8 & 0xFF
+            self.source_low = bits.V4_MAPPED | order.swap32(words[ipv4.SOURCE >> 2])
+            self.destination_low = bits.V4_MAPPED | order.swap32(words[ipv4.DESTINATION >> 2])
+            self.ports = order.swap32(words[ipv4.HEADER >> 2])
         else:
             word = (at + ipv6.SOURCE) >> 3
             self.number = self.u8[at + ipv6.NEXT_HEADER]

@@ -5,6 +5,7 @@ from gateway.nat cimport prefetch, row
 from gateway.nat.table cimport FlowTable
 from gateway.wire cimport bits, ipv4, ipv6, order, protocol, udp
 from gateway.wire.batch cimport Batch
+from gateway.wire.order cimport Span32
 
 
 @cython.final
@@ -22,7 +23,7 @@ cdef class Lookahead:
     @cython.locals(frame=uint64_t, key=uint64_t, at=uint64_t)
     cpdef int run(self, uint64_t side) except? -1 nogil
     cdef inline uint64_t key(self, uint64_t at, uint64_t length, uint64_t label) except? 1 nogil
-    @cython.locals(number=uint64_t)
+    @cython.locals(number=uint64_t, words=Span32)
     cdef inline uint64_t key4(self, uint64_t at, uint64_t label) except? 1 nogil
     @cython.locals(number=uint64_t, word=uint64_t)
     cdef inline uint64_t key6(self, uint64_t at, uint64_t label) except? 1 nogil

@@ -58,12 +58,13 @@ class Lookahead:
         return 0
 
     def key4(self, at: int, label: int) -> int:
-        number = self.u8[at + ipv4.PROTOCOL]
+        words = order.span32(self.u32, at >> 2, (ipv4.HEADER + udp.HEADER) >> 2)
+        number = words[ipv4.TTL >> 2] >> 8 & 0xFF
         if number != protocol.TCP and number != protocol.UDP:
             return 0
-        label |= number << row.LABEL_PROTOCOL | order.swap32(self.u32[(at + ipv4.HEADER) >> 2])
-        return self.table.key(0, bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.SOURCE) >> 2]),
-                              0, bits.V4_MAPPED | order.swap32(self.u32[(at + ipv4.DESTINATION) >> 2]), label)
+        label |= number << row.LABEL_PROTOCOL | order.swap32(words[ipv4.HEADER >> 2])
+        return self.table.key(0, bits.V4_MAPPED | order.swap32(words[ipv4.SOURCE >> 2]),
+                              0, bits.V4_MAPPED | order.swap32(words[ipv4.DESTINATION >> 2]), label)
 
     def key6(self, at: int, label: int) -> int:
         number = self.u8[at + ipv6.NEXT_HEADER]
