@@ -33,7 +33,7 @@ cdef class Ports:
     cdef uint64_t crowd_key(self, int64_t member) except? 1 nogil
     cpdef uint64_t random(self, uint64_t span) noexcept nogil
     @cython.locals(first=int64_t, label=uint64_t)
-    cpdef int64_t taken(self, int64_t member, uint64_t port, uint32_t now) except? -1 nogil
+    cpdef inline int64_t taken(self, int64_t member, uint64_t port, uint32_t now) except? -1 nogil
     @cython.locals(label=uint64_t, number=uint64_t)
     cdef inline uint64_t label_with(self, int64_t member, uint64_t port) except? 1 nogil
     @cython.locals(number=uint64_t)

@@ -48,13 +48,13 @@ cdef class Sources:
     cdef inline bint holds_port(self, int64_t member) except? -1 nogil
 
     @cython.locals(found=int64_t)
-    cpdef int64_t find(self, uint64_t high, uint64_t low) except? -1 nogil
+    cpdef inline int64_t find(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(found=int64_t, word=int64_t)
     cdef inline int64_t enter(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(opened=int64_t, bucket=int64_t)
     cdef int64_t open(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, word=int64_t)
-    cdef int64_t begin(self, int64_t number, uint64_t high, uint64_t low) except? -1 nogil
+    cdef inline int64_t begin(self, int64_t number, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, bucket=int64_t, before=int64_t)
     cdef int64_t evict(self, int64_t number) except? -1 nogil
     cdef inline int64_t bucket(self, uint64_t high, uint64_t low) noexcept nogil
