@@ -24,8 +24,9 @@ cdef class Tracker:
     cdef uint64_t sequence, acknowledgement, window, following
 
     cpdef bind(self, Batch batch)
-    @cython.locals(flags=uint64_t, event=uint64_t, present=uint64_t, following=uint64_t, reborn=bint)
+    @cython.locals(flags=uint64_t, event=uint64_t, present=uint64_t, following=uint64_t, reborn=bint, plain=bint)
     cpdef int64_t step(self, uint64_t base, uint64_t direction) except? -1 nogil
+    cdef inline int64_t go_on(self, uint64_t direction) except? -1 nogil
     @cython.locals(passes=bint)
     cdef inline bint is_half_open(self, uint64_t present, uint64_t direction, uint64_t event) noexcept nogil
     cdef bint begins_anew(self, uint64_t direction) except? -1 nogil

@@ -65,6 +65,9 @@ class Tracker:
         self.flow8 = order.span8(self.r8, base * row.BYTES, row.BYTES)
         self.flow32 = order.span32(self.r32, base * row.QUADS, row.QUADS)
         flags = self.packet.tcp_flags
+        plain = flags & (tcp.SYN | tcp.RST | tcp.FIN | tcp.ACK) == tcp.ACK
+        if plain and self.flow8[row.STATE] == state.ESTABLISHED and not self.flow8[row.FLAGS] & row.REBORN:
+            return self.go_on(direction)
         if flags & tcp.RST:
             return Verdict.DROP_BAD_FLAGS if flags & tcp.SYN else self.reset(direction)
         if flags & tcp.SYN:
@@ -99,6 +102,14 @@ class Tracker:
         if event == state.FIN:
             following = self.close(direction, following)
         self.flow8[row.STATE] = following
+        return Verdict.ACCEPT
+
+    def go_on(self, direction: int) -> int:
+        """What most segments do in an ESTABLISHED conversation: `step` comes to the same, by way of the grid."""
+        self.read(direction)
+        if not self.fits(direction):
+            return Verdict.DROP_OUT_OF_WINDOW
+        self.slide(direction)
         return Verdict.ACCEPT
 
     def is_half_open(self, present: int, direction: int, event: int) -> bool:

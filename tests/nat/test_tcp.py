@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.nat import state
+from gateway.nat.tcp import GRID
 from gateway.testing import Simulator
 from gateway.testing.strategies import Endpoint, Step, packet
 from gateway.wire import build
@@ -75,3 +77,8 @@ def test_a_port_is_reused_after_the_connection_has_ended():
     tell(sim, "inside", "ack", 100_001, 900_001)
     sim.advance(3600)
     tell(sim, "outside", "data", 900_001, 100_001, b"again")
+
+
+def test_what_most_segments_do_is_what_the_grid_says():
+    """`Tracker.go_on` leaves the state as it is."""
+    assert {row[state.ACK][state.ESTABLISHED] for row in GRID.values()} == {state.ESTABLISHED}
