@@ -22,9 +22,11 @@ PATIENCE = 60
 
 
 def start(*words: str, **environment: str) -> subprocess.Popen[str]:
-    # in a session of its own, so that what it starts can be told from what others run
+    # in a session of its own, so that what it starts can be told from what others run; it hears Ctrl-C although these
+    # tests may run in the background, where a shell has it ignored
     return subprocess.Popen(
         [sys.executable, "-m", "gateway", "lab", *words], cwd=ROOT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

@@ -48,7 +48,9 @@ def test_what_is_sent_arrives_with_both_macs_and_its_checksum_finished(
     batch.append(bytes(IPv6(src="2001:db8:1::1", dst="2001:db8::2") / ICMPv6EchoRequest(data=b"six")))
     batch.out[0] = batch.out[1] = OUTSIDE
     assert link.write_batch(batch, OUTSIDE) == 2
-    frames = [Ether(seen.recv(2000)) for _ in range(2)]
+    # The kernels report their multicast groups on the same wire, when they like.
+    ours = (frame for frame in iter(lambda: seen.recv(2000), None) if frame.endswith((b"finish me", b"six")))
+    frames = [Ether(next(ours)) for _ in range(2)]
     assert [(frame.src, frame.dst, frame.type) for frame in frames] == [
         (gateway.mac("eth0"), server.mac("eth0"), 0x0800), (gateway.mac("eth0"), server.mac("eth0"), 0x86DD)]
     assert frames[0][Raw].load == b"finish me"
