@@ -1,4 +1,4 @@
-"""Bytes in the other order, and spans. Compiled, C's own stand in for these: that they agree is for the twins to show."""
+"""Bytes in the other order, and spans. Compiled, C's own stand in for these; that they agree, the twins show."""
 
 from __future__ import annotations
 
