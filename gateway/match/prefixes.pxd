@@ -2,7 +2,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from gateway.match cimport node
-from gateway.wire cimport bits, order
+from gateway.wire cimport bits
+from gateway.wire cimport order
 from gateway.wire.order cimport Span32
 
 
