@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {
     "wire": set(),
-    "match": {"wire.bits", "wire.order"},  # word masks, memory read word by word
+    "match": {"wire.bits"},  # word masks
     "nat": {"wire", "match"},
     "resources": {"match", "wire.address"},
     "links": set(),

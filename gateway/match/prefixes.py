@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..wire import bits, order
+from ..wire import bits
 from . import node
 from .trie import Entry, build
 
@@ -32,13 +32,13 @@ class Prefixes:
         """The membership class of an address."""
         entry = self.root4 if high == 0 and low >> 32 == bits.V4_MAPPED >> 32 else self.root6
         while not entry & node.LEAF:
-            here = order.span32(self.nodes, entry, node.CHILDREN)
-            header = here[node.HEADER]
+            header = self.nodes[entry]
             word = (low if header & node.LOW else high) >> (header & node.SHIFT_MASK)
             stride = header >> node.STRIDE_SHIFT & node.STRIDE_MASK
             block = word >> stride
-            if block & bits.M32 == here[node.CHECK_LOW] and block >> 32 == here[node.CHECK_HIGH]:
+            if (block & bits.M32 == self.nodes[entry + node.CHECK_LOW]
+                    and block >> 32 == self.nodes[entry + node.CHECK_HIGH]):
                 entry = self.nodes[entry + node.CHILDREN + (word & ((1 << stride) - 1))]
             else:
-                entry = here[node.OTHERWISE]
+                entry = self.nodes[entry + node.OTHERWISE]
         return entry & node.CLASS_MASK

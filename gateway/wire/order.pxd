@@ -17,11 +17,13 @@ cdef extern from *:
         PyErr_SetString(PyExc_IndexError, "Out of bounds on a span");
         PyGILState_Release(held);
     }
-    /* one comparison for all of it: `count` is small, and `first` no address but its quotient */
+    /* one look at all of it; a `first` below zero is a large number, and its end overflows or is too large */
     #define GATEWAY_SPAN(view, first, count, type) ({ \\
         type *words_ = (type *)(view).data + (first); \\
         if (words_ == NULL) __builtin_unreachable(); \\
-        if ((uint64_t)(first) + (count) > (uint64_t)(view).shape[0]) { GATEWAY_no_such_span(); words_ = NULL; } \\
+        uint64_t end_; \\
+        if (__builtin_add_overflow((uint64_t)(first), (uint64_t)(count), &end_) || end_ > (uint64_t)(view).shape[0]) { \\
+            GATEWAY_no_such_span(); words_ = NULL; } \\
         words_; })
     #define GATEWAY_SPAN8(view, first, count) GATEWAY_SPAN(view, first, count, uint8_t)
     #define GATEWAY_SPAN32(view, first, count) GATEWAY_SPAN(view, first, count, uint32_t)

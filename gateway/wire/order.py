@@ -36,6 +36,6 @@ def span64(view: memoryview, first: int, count: int) -> memoryview:
 
 
 def span(view: memoryview, first: int, count: int) -> memoryview:
-    if first + count > len(view):
+    if not 0 <= first <= first + count <= len(view):
         raise IndexError("Out of bounds on a span")
     return view[first : first + count]

@@ -31,7 +31,7 @@ def test_a_span_is_part_of_its_view():
     assert words[9] == 99
 
 
-@pytest.mark.parametrize(("first", "count"), [(8, 3), (10, 1), (2**40, 1)])
+@pytest.mark.parametrize(("first", "count"), [(8, 3), (10, 1), (2**40, 1), (-1, 1), (-1, 3)])
 def test_a_span_is_all_there_or_an_error(first, count):
     with pytest.raises(IndexError):
         order.span32(memoryview(array("I", range(10))), first, count)
