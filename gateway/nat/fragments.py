@@ -17,7 +17,7 @@ from . import row
 from .answers import Answers, Outbox
 from .engine import Engine
 from .opener import difference, words32
-from .pieces import cut, cut6, identifier, join, key_of, payload_size
+from .pieces import cut, cut6, identifier, join, key_of, overlap, payload_size
 from .sorting import FRAGMENTS_OF_ONE, SHARE, Mail, Sorting, reduce
 from .verdict import Verdict
 
@@ -119,10 +119,8 @@ class Fragments:
         return counted[side] >= room or sum(counted) >= self.limit
 
     def overlaps(self, datagram: Datagram, start: int, end: int, last: bool) -> bool:
-        """Note the range; whether it covers what another one covers, or lies behind the end."""
-        if any(start < b and a < end for a, b in datagram.ranges):
-            return True
-        if 0 < datagram.size < end or (last and any(end < b for _, b in datagram.ranges)):
+        """Note the range; or whether it cannot be."""
+        if overlap(datagram.ranges, datagram.size, start, end, last):
             return True
         datagram.ranges.append((start, end))
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..wire import bits, ipv4, ipv6, protocol
 from ..wire import checksum as sums
 from ..wire.packet import Packet
@@ -25,6 +27,13 @@ def key_of(packet: Packet, side: int) -> tuple[int, ...]:
     number = packet.protocol if packet.family == 4 else 0
     return (side, number, packet.source_high, packet.source_low, packet.destination_high, packet.destination_low,
             identifier(packet))
+
+
+def overlap(ranges: Iterable[tuple[int, int]], size: int, start: int, end: int, last: bool) -> bool:
+    """Whether a piece covers what another one covers, or lies behind the end. size: 0 as long as it is not known."""
+    found = list(ranges)
+    return (any(start < b and a < end for a, b in found) or 0 < size < end
+            or (last and any(end < b for _, b in found)))
 
 
 def cut(data: bytes, mtu: int) -> list[bytes]:

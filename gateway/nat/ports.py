@@ -32,10 +32,13 @@ class Ports:
         if number not in (protocol.TCP, protocol.UDP):
             raise ValueError(f"ports are excluded for TCP and UDP, not for protocol {number}")
         first = bounds.PORTS // 8 if number == protocol.UDP else 0
-        for index in range(first, first + bounds.PORTS // 8):
-            self.excluded[index] = 0
+        wanted = bytearray(bounds.PORTS // 8)
         for port in ports:
-            self.excluded[first + (port >> 3)] |= 1 << (port & 7)
+            wanted[port >> 3] |= 1 << (port & 7)
+        if wanted == bytes(self.excluded[first:first + len(wanted)]):
+            return  # as with most reloads, for which packets wait
+        for index, byte in enumerate(wanted):
+            self.excluded[first + index] = byte
         self.table.crowds.forget()
 
     def foresee(self, reply: int, external: int) -> None:

@@ -1,8 +1,9 @@
 """Whose a fragment is, where a port decides that only its datagram's first one names (`nat.shares`): worker 0 sorts.
 
 All such fragments go there. Once it has seen a first one, it hands the others over after it, and what came before
-that, which it held. It judges nothing else: whose they are does (`nat.fragments`). What it knows and holds is bounded
-in number, per source and in time, and goes when a datagram is complete.
+that, which it held. It judges nothing else, but for pieces that overlap while it holds them: whose they are does
+(`nat.fragments`). What it knows and holds is bounded in number, per source and in time, and goes when a datagram is
+complete.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..wire import bits, ipv4, protocol, vnet
 from ..wire.packet import Packet
 from . import bounds
 from .engine import Engine
-from .pieces import key_of, payload_size
+from .pieces import key_of, overlap, payload_size
 from .verdict import Verdict
 
 SHARE = 4  # one source may hold at most this part of all that may be held
@@ -38,6 +39,7 @@ class Sorted:
     seen: dict[int, int] = field(default_factory=dict)
     size: int = 0  # of the whole payload, once its last fragment was seen
     held: list[bytes] = field(default_factory=list)
+    refused: bool = False  # its parts overlap
 
     def is_complete(self) -> bool:
         return self.owner != NOBODY and 0 < self.size <= sum(self.seen.values())
@@ -78,10 +80,14 @@ class Sorting:
                                             flags(*destination), port)
 
     def sort(self, packet: Packet, index: int, side: int, now: int) -> Verdict:
-        offset, key = (packet.fragment & ipv4.OFFSET_MASK) * 8, key_of(packet, side)
+        offset, size, key = (packet.fragment & ipv4.OFFSET_MASK) * 8, payload_size(packet), key_of(packet, side)
+        last = not packet.fragment & ipv4.MF
         known = self.datagrams.get(key) or self.begin(key, packet, side, now)
         if known is None or len(known.seen) >= FRAGMENTS_OF_ONE:
             return Verdict.DROP_FRAGMENT_LIMIT
+        refused = self.check(known, offset, size, last) if known.owner == NOBODY else None
+        if refused is not None:
+            return refused
         if offset == 0 and known.owner == NOBODY:
             known.owner = self.owner_of(packet, side, packet.ports & bits.M16)
             self.release(known)
@@ -90,15 +96,27 @@ class Sorting:
                 return Verdict.DROP_FRAGMENT_LIMIT
             known.held.append(self.engine.batch.packet(index))
             self.held += 1
-        known.seen[offset] = payload_size(packet)
-        if not packet.fragment & ipv4.MF:
-            known.size = offset + known.seen[offset]
+        known.seen[offset] = size
+        if last:
+            known.size = offset + size
         if known.is_complete():  # a fast sender comes round to the same identifier within seconds
             self.forget(key)
         if known.owner == NOBODY:
             return Verdict.HOLD_FRAGMENT
         self.engine.decider.owner = known.owner
         return Verdict.ACCEPT if known.owner == self.engine.share.number else Verdict.HAND_OVER
+
+    def check(self, known: Sorted, offset: int, size: int, last: bool) -> Verdict | None:
+        """What `nat.fragments` would refuse; it does the same where an owner is known."""
+        if known.refused:
+            return Verdict.DROP_FRAGMENT_REFUSED
+        if known.seen.get(offset) == size:  # a network may deliver twice (RFC 8200 section 4.5)
+            return Verdict.DROP_FRAGMENT_OVERLAP
+        if overlap(((at, at + part) for at, part in known.seen.items()), known.size, offset, offset + size, last):
+            known.refused = True
+            self.let_go(known, Verdict.DROP_FRAGMENT_OVERLAP)
+            return Verdict.DROP_FRAGMENT_OVERLAP
+        return None
 
     def begin(self, key: tuple[int, ...], packet: Packet, side: int, now: int) -> Sorted | None:
         """None: there is room for no more."""

@@ -28,6 +28,14 @@ cdef class Inbox:
     cdef Box box
 
 
+cdef struct Urgency:
+    int times  # the thread's schedstat: nanoseconds that it ran and that it waited for a core, since it began
+    bint urgent
+    int64_t until
+    int64_t now, running, waiting, wakeups, packets  # at the last look
+    double used, waited, woken, found  # averages: percent, percent, times and packets between two looks
+
+
 cdef class Rounds:
     cdef object pump
     cdef Engine engine
@@ -41,6 +49,7 @@ cdef class Rounds:
     cdef pthread_mutex_t turn, queue
     cdef int stopping, waker
     cdef int64_t next_tick, look, alone_from
+    cdef Urgency urgency
     cdef bint by_memory
     cdef readonly int64_t[::1] wakeups, batches, packets
 

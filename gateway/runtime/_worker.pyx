@@ -35,6 +35,13 @@ cdef extern from "<poll.h>" nogil:
         clock_gettime(CLOCK_MONOTONIC, &now);
         return now.tv_sec * 1000000000LL + now.tv_nsec;
     }
+    static void init_lending(pthread_mutex_t *mutex) {
+        pthread_mutexattr_t how;
+        pthread_mutexattr_init(&how);
+        if (pthread_mutexattr_setprotocol(&how, PTHREAD_PRIO_INHERIT) || pthread_mutex_init(mutex, &how))
+            pthread_mutex_init(mutex, NULL);
+        pthread_mutexattr_destroy(&how);
+    }
     #define round_load(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
     #define round_store(at, value) __atomic_store_n((at), (value), __ATOMIC_RELEASE)
     """
@@ -53,6 +60,7 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_mutex_init(pthread_mutex_t *mutex, void *attributes)
+    void init_lending(pthread_mutex_t *mutex)  # who is waited for runs as urgently as who waits
     int pthread_mutex_destroy(pthread_mutex_t *mutex)
     int pthread_mutex_lock(pthread_mutex_t *mutex)
     int pthread_mutex_trylock(pthread_mutex_t *mutex)
@@ -73,6 +81,7 @@ cdef enum:
     BELL = 3  # of the one that says that something is in the inbox
 
 include "_inbox.pxi"
+include "_urgency.pxi"
 
 
 cdef class Rounds:
@@ -82,8 +91,9 @@ cdef class Rounds:
     """
 
     def __cinit__(self):
-        pthread_mutex_init(&self.turn, NULL)
-        pthread_mutex_init(&self.queue, NULL)
+        init_lending(&self.turn)
+        init_lending(&self.queue)
+        self.urgency.times = -1
 
     def __init__(self, pump, inboxes=()):
         self.pump, self.engine, self.batch = pump, pump.translator.engine, pump.batch
@@ -120,6 +130,7 @@ cdef class Rounds:
 
     def close(self):
         os.close(self.waker)
+        end_urgency(&self.urgency)
 
     def stop(self):
         """`run` returns after the batches at hand, whether it was called already or will be."""
@@ -153,6 +164,7 @@ cdef class Rounds:
     def run(self):
         """Until `stop`. Raises what went wrong, the turn given back; the batch is lost, and `run` may be called again."""
         with nogil:
+            begin_urgency(&self.urgency)
             while not round_load(&self.stopping):
                 if not self.find():
                     self.sleep()
@@ -193,7 +205,7 @@ cdef class Rounds:
         """Until a side or the inbox has something, the next tick is due or `stop` was called."""
         cdef int64_t began = clock()
         poll(self.fds, 4, self.patience())
-        if clock() - began < LOOK_MOST and began >= self.alone_from:
+        if clock() - began < LOOK_MOST and began >= self.alone_from and not self.urgency.urgent:
             self.look = min(max(2 * self.look, LOOK_LEAST), LOOK_MOST)
         else:
             self.look = self.look // 2 if self.look >= 2 * LOOK_LEAST else 0
@@ -209,6 +221,7 @@ cdef class Rounds:
         if now >= self.next_tick:
             self.next_tick = now + TICK
             self.tick(now)
+            weigh(&self.urgency, now, self.wakeups[0] + self.wakeups[1], self.packets[0] + self.packets[1])
         for side in range(2):
             if self.fds[side].revents and self.serve(side) == 0 and self.fds[side].revents != POLLIN:
                 self.fds[side].fd = -1  # an error that stays, such as ENETDOWN: looked at again with the next tick

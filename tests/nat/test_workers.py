@@ -3,7 +3,7 @@
 from importlib import import_module
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.testing import Simulator
@@ -43,7 +43,12 @@ def test_conversations_are_reversible(conversation, workers, seed, pure):
     spoken_through(several(workers, seed, pure), conversation)
 
 
+TWICE, LONGER = (fragment(build.udp_datagram(REMOTE[4], 53, E4, 4000, bytes(size)), 800, 1)[-1]
+                 for size in (1600, 1608))
+
+
 @given(st.lists(ARRIVALS, max_size=12), WORKERS, st.integers(0, 2**32))
+@example([("outside", TWICE), ("outside", TWICE), ("outside", LONGER), ("outside", TWICE)], 2, 0)
 @settings(max_examples=60)
 def test_whatever_arrives_gets_the_verdict_it_would_get_from_one(arrivals, workers, seed):
     """Ports are never kept, so that what comes from outside finds no mapping in either."""

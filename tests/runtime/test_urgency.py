@@ -1,0 +1,126 @@
+"""A worker whose core others want comes first there (SCHED_RR), but for when it would need the whole core."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.nat.translator import Translator
+from gateway.resources import load
+from gateway.resources.build import build as rules
+from gateway.runtime import _worker_py, worker
+
+from .conftest import RESOURCES
+from .test_worker import DYING, Line
+
+
+def may_be_urgent() -> bool:
+    """Whether this process may; a child asks, so that this one stays as it is."""
+    asks = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))"
+    return subprocess.run([sys.executable, "-c", asks], stderr=subprocess.DEVNULL).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.skipif(worker.Rounds is _worker_py.Rounds, reason="an interpreted worker is never urgent"),
+    pytest.mark.skipif(not may_be_urgent(), reason="a real-time policy needs the capability SYS_NICE"),
+]
+CORE = {max(os.sched_getaffinity(0))}
+
+
+class Story:
+    """A worker on one core; every packet that it is sent takes it `each` seconds of that core."""
+
+    def __init__(self, thread: worker.Worker, inside: Line) -> None:
+        self.thread, self.inside, self.each = thread, inside, 0.0
+        self.id = thread.thread.native_id
+        os.sched_setaffinity(self.id, CORE)
+        self.answers, thread.translator.answer = thread.translator.answer, self.answer
+
+    def answer(self, *given: object) -> object:
+        end = time.thread_time() + self.each
+        while time.thread_time() < end:
+            pass
+        return self.answers(*given)
+
+    @property
+    def urgent(self) -> bool:
+        return os.sched_getscheduler(self.id) == os.SCHED_RR
+
+    def sends(self, each: float, gap: float, until: Callable[[], bool], seconds: float = 10) -> bool:
+        """Packets that take `each`, a gap between them, until something is so; whether it came to be."""
+        self.each, end = each, time.monotonic() + seconds
+        while not until() and time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                self.inside.inject(DYING)
+            time.sleep(gap)
+        return until()
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Three others who always want the worker's core."""
+    def there() -> None:
+        os.sched_setaffinity(0, CORE)
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=there) for _ in range(3)]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+def complain(error: Exception) -> None:
+    print(error, file=sys.stderr)
+
+
+def told(story: Callable[[Story], None]) -> None:
+    async def whole() -> None:
+        lines = Line("in"), Line("out")
+        thread = worker.Worker(lines, Translator(rules(load(RESOURCES)), 1), complain)
+        thread.start()
+        try:
+            await asyncio.to_thread(story, Story(thread, lines[0]))
+        finally:
+            thread.stop()
+            for line in lines:
+                line.end.close()
+                line.far.close()
+    asyncio.run(whole())
+
+
+def test_who_waits_for_its_core_becomes_urgent_and_who_needs_all_of_it_ordinary(busy: None) -> None:
+    def story(one: Story) -> None:
+        assert not one.urgent
+        assert one.sends(0.002, 0.004, lambda: one.urgent)
+        assert one.sends(0.3, 0.001, lambda: not one.urgent)
+    told(story)
+
+
+def test_a_worker_that_has_its_core_stays_ordinary() -> None:
+    def story(one: Story) -> None:
+        assert not one.sends(0.002, 0.004, lambda: one.urgent, 1)
+    told(story)
+
+
+def test_a_worker_that_may_not_stays_ordinary_and_works(busy: None) -> None:
+    """SCHED_RR refused: the limit of the child's user, and no capability."""
+    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+REFUSED = """
+import ctypes, os
+from tests.runtime import test_urgency
+prctl = ctypes.CDLL(None).prctl
+assert prctl(24, 23, 0, 0, 0) == 0  # PR_CAPBSET_DROP, CAP_SYS_NICE
+if os.getuid() == 0:
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+def story(one):
+    print(one.sends(0.002, 0.004, lambda: one.urgent, 2), one.sends(0.0, 0.001, lambda: one.thread.packets[0] > 50))
+test_urgency.told(story)
+"""
