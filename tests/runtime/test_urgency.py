@@ -1,4 +1,4 @@
-"""A worker whose core others want comes first there (SCHED_RR), but for when it would need the whole core."""
+"""A worker that has something to do on a core that others want comes first there (SCHED_RR), unless it needs all of it."""
 
 import asyncio
 import contextlib
@@ -92,11 +92,12 @@ def told(story: Callable[[Story], None]) -> None:
     asyncio.run(whole())
 
 
-def test_who_waits_for_its_core_becomes_urgent_and_who_needs_all_of_it_ordinary(busy: None) -> None:
+@pytest.mark.parametrize(("each", "gap"), [(0.3, 0.001), (0, 0.05)], ids=["needs all of it", "has little to do"])
+def test_who_waits_for_its_core_is_urgent_until_it(busy: None, each: float, gap: float) -> None:
     def story(one: Story) -> None:
         assert not one.urgent
         assert one.sends(0.002, 0.004, lambda: one.urgent)
-        assert one.sends(0.3, 0.001, lambda: not one.urgent)
+        assert one.sends(each, gap, lambda: not one.urgent, 5)
     told(story)
 
 
