@@ -1,4 +1,4 @@
-"""A worker that has something to do on a core that others want comes first there (SCHED_RR), unless it needs all of it."""
+"""A worker with something to do on a core that others want comes first there (SCHED_RR), unless it needs all of it."""
 
 import asyncio
 import contextlib
