@@ -28,6 +28,7 @@ cdef enum:
     WAITED = 15  # percent of the time spent waiting for a core, of late: it becomes urgent
     LATE = 60  # milliseconds over which that is averaged
     LEAST = 10  # percent of a core used: for less nobody is pushed aside
+    BATCH = 2  # packets at a waking: who finds fewer pushes aside who sends them, if that is on the same core
     MUCH = 85  # percent of a core used: it does not become urgent, or is no longer
     WINDOW = 100  # milliseconds over which that is averaged
     URGENT = 10000  # milliseconds; then the scheduler, which leaves an urgent thread where it is, may place it anew
@@ -46,25 +47,30 @@ cdef void end_urgency(Urgency *self) noexcept nogil:
     self.times = -1
 
 
-cdef void weigh(Urgency *self, int64_t now) noexcept nogil:
-    """With every tick: decide anew by how the time since the last one was spent."""
-    if self.times < 0 or not look_back(self, now):
+cdef void weigh(Urgency *self, int64_t now, int64_t wakeups, int64_t packets) noexcept nogil:
+    """With every tick: decide anew by how the time since the last one was spent. wakeups, packets: so far."""
+    cdef bint may
+    if self.times < 0 or not look_back(self, now, wakeups, packets):
         return
-    if self.urgent and not (LEAST / 2 < self.used < MUCH and now < self.until):
+    may = (LEAST / 2 if self.urgent else LEAST) < self.used < MUCH and self.found >= BATCH * self.woken
+    if self.urgent and not (may and now < self.until):
         become(self, False, now + CALM * <int64_t>MILLISECOND)
-    elif not self.urgent and LEAST < self.used < MUCH and self.waited > WAITED and now > self.until:
+    elif not self.urgent and may and self.waited > WAITED and now > self.until:
         become(self, True, now + URGENT * <int64_t>MILLISECOND)
 
 
-cdef bint look_back(Urgency *self, int64_t now) noexcept nogil:
+cdef bint look_back(Urgency *self, int64_t now, int64_t wakeups, int64_t packets) noexcept nogil:
     """Average the time since the last look in; False if the kernel does not tell."""
-    cdef double since = now - self.now
-    cdef int64_t running = self.running, waiting = self.waiting
+    cdef Urgency last = self[0]
+    cdef double since = now - last.now
+    cdef double part = min(since / (WINDOW * MILLISECOND), 1)
     if not read_times(self):
         return False
-    self.now = now
-    self.used += (100 * (self.running - running) / since - self.used) * min(since / (WINDOW * MILLISECOND), 1)
-    self.waited += (100 * (self.waiting - waiting) / since - self.waited) * min(since / (LATE * MILLISECOND), 1)
+    self.now, self.wakeups, self.packets = now, wakeups, packets
+    self.used += (100 * (self.running - last.running) / since - last.used) * part
+    self.woken += (wakeups - last.wakeups - last.woken) * part
+    self.found += (packets - last.packets - last.found) * part
+    self.waited += (100 * (self.waiting - last.waiting) / since - last.waited) * min(since / (LATE * MILLISECOND), 1)
     return True
 
 

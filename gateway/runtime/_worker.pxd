@@ -32,8 +32,8 @@ cdef struct Urgency:
     int times  # the thread's schedstat: nanoseconds that it ran and that it waited for a core, since it began
     bint urgent
     int64_t until
-    int64_t now, running, waiting  # at the last look
-    double used, waited  # percent of the time, averaged
+    int64_t now, running, waiting, wakeups, packets  # at the last look
+    double used, waited, woken, found  # averages: percent, percent, times and packets between two looks
 
 
 cdef class Rounds:

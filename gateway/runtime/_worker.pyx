@@ -221,7 +221,7 @@ cdef class Rounds:
         if now >= self.next_tick:
             self.next_tick = now + TICK
             self.tick(now)
-            weigh(&self.urgency, now)
+            weigh(&self.urgency, now, self.wakeups[0] + self.wakeups[1], self.packets[0] + self.packets[1])
         for side in range(2):
             if self.fds[side].revents and self.serve(side) == 0 and self.fds[side].revents != POLLIN:
                 self.fds[side].fd = -1  # an error that stays, such as ENETDOWN: looked at again with the next tick
