@@ -1,6 +1,5 @@
 """A worker with something to do on a core that others want comes first there (SCHED_RR), unless it needs all of it."""
 
-import asyncio
 import contextlib
 import os
 import subprocess
@@ -11,13 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nat.translator import Translator
-from gateway.resources import load
-from gateway.resources.build import build as rules
 from gateway.runtime import _worker_py, worker
 
-from .conftest import RESOURCES
-from .test_worker import DYING, Line
+from .test_worker import DYING, Line, run
 
 
 def may_be_urgent() -> bool:
@@ -77,23 +72,9 @@ def busy() -> Iterator[None]:
         other.wait()
 
 
-def complain(error: Exception) -> None:
-    print(error, file=sys.stderr)
-
-
 def told(story: Callable[[Story], None]) -> None:
-    async def whole() -> None:
-        lines = Line("in"), Line("out")
-        thread = worker.Worker(lines, Translator(rules(load(RESOURCES)), 1), complain)
-        thread.start()
-        try:
-            await asyncio.to_thread(story, Story(thread, lines[0]))
-        finally:
-            thread.stop()
-            for line in lines:
-                line.end.close()
-                line.far.close()
-    asyncio.run(whole())
+    """In a thread that ends with it, and so does where that thread may run."""
+    run(lambda thread, inside, _: story(Story(thread, inside)))
 
 
 @pytest.mark.parametrize(("burst", "each", "gap"), [(8, 0.004, 0), (8, 0, 0.05), (1, 0.002, 0.004)],

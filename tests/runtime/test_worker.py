@@ -66,28 +66,29 @@ class Line:
             return None
 
 
+def run(story):
+    """A story with a started worker between two lines; what it reported as wrong is in `worker.wrong`."""
+    async def whole():
+        lines, wrong = (Line("in"), Line("out")), []
+        translator = Translator(rules(load(RESOURCES)), 1)
+        thread = worker.Worker(lines, translator, wrong.append)
+        thread.wrong = wrong
+        thread.start()
+        try:
+            await asyncio.to_thread(story, thread, *lines) if not asyncio.iscoroutinefunction(story) else (
+                await story(thread, *lines))
+        finally:
+            thread.stop()
+            for line in lines:
+                line.end.close()
+                line.far.close()
+    asyncio.run(whole())
+
+
 @pytest.fixture(params=["compiled", "interpreted"])
 def started(request, monkeypatch):
-    """Runs a story with a started worker between two lines; what it reported as wrong is in `worker.wrong`."""
     if request.param == "interpreted":
         monkeypatch.setattr(worker, "Rounds", _worker_py.Rounds)
-
-    def run(story):
-        async def whole():
-            lines, wrong = (Line("in"), Line("out")), []
-            translator = Translator(rules(load(RESOURCES)), 1)
-            thread = worker.Worker(lines, translator, wrong.append)
-            thread.wrong = wrong
-            thread.start()
-            try:
-                await asyncio.to_thread(story, thread, *lines) if not asyncio.iscoroutinefunction(story) else (
-                    await story(thread, *lines))
-            finally:
-                thread.stop()
-                for line in lines:
-                    line.end.close()
-                    line.far.close()
-        asyncio.run(whole())
     return run
 
 
