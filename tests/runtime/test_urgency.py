@@ -95,7 +95,7 @@ def test_a_worker_that_has_its_core_stays_ordinary() -> None:
         times = Path(f"/proc/self/task/{one.id}/schedstat")
         urgent = one.sends(8, 0.0003, 0.004, lambda: one.urgent, 0.5)
         ran, waited, _ = map(int, times.read_text().split())
-        if ran > 0.1e9 and waited < 0.02e9:
+        if ran > 0.1e9 and waited < 0.005e9:  # it takes 9 ms close together
             found.append(urgent)
 
     deadline = time.monotonic() + 60
