@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.nat.restraint import LEAST, SHARE, Restraint
@@ -38,13 +38,16 @@ def test_after_a_quiet_second_the_first_is_always_sent_and_about_half_of_the_lim
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**64 - 1))
+@example(22, 0)
+@example(40, 0)
 def test_one_host_gets_its_share_and_leaves_the_rest(limit: int, key: int) -> None:
     one = restraint(limit, key)
     share = max(limit // SHARE, min(limit, LEAST))
     assert 1 <= sent(one, 1, 2 * limit + 2, SECOND) <= share
     if share < limit // 2:
         others = [one.allow((1, number), SECOND) for number in range(10)]
-        assert sum(others) >= 8  # who shares the greedy host's bucket, one in a thousand, is out of luck
+        left = (limit - 2 * share) // 2  # an error costs one token of all or two: at least so many, from 10 at 40 on
+        assert sum(others) >= min(len(others), left) - 2  # who shares the greedy host's bucket is out of luck
 
 
 def test_how_many_are_sent_tells_nothing_exact() -> None:
