@@ -40,7 +40,10 @@ def ensure() -> None:
             return
         print("compiling the benchmarks' own senders", file=sys.stderr)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GATEWAY_PURE": "0"}
-        subprocess.run([sys.executable, "-m", "bench.compile"], cwd=ROOT, env=environment, check=True)
+        done = subprocess.run([sys.executable, "-m", "bench.compile"], cwd=ROOT, env=environment, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            sys.exit(done.stdout)
         importlib.invalidate_caches()
         STAMP.write_text(fingerprint())
 

@@ -50,7 +50,8 @@ def ratios(rows: dict[str, Row]) -> Table | None:
     return out
 
 
-def aims(results: Results) -> Table:
+def aims(results: Results) -> Table | None:
+    """None if nothing was measured for which there is an aim."""
     out = Table(title="aims", title_justify="left")
     out.add_column("aim")
     out.add_column("measured", justify="right")
@@ -59,17 +60,16 @@ def aims(results: Results) -> Table:
         value = aim.measured(results)
         if value is not None:
             out.add_row(aim.says, figure(value), "[green]yes[/]" if aim.holds(results) else "[red]no[/]")
-    return out
+    return out if out.rows else None
 
 
 def show(results: Results) -> None:
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     console.print(" · ".join(f"{name}: {text}" for name, text in results.machine.items()))
-    for title, rows in results.sections.items():
-        console.print(table(title, rows))
-        if (compared := ratios(rows)) is not None:
-            console.print(compared)
-    console.print(aims(results))
+    tables = [one for title, rows in results.sections.items() for one in (table(title, rows), ratios(rows))]
+    for one in (*tables, aims(results)):
+        if one is not None:
+            console.print(one)
     for note in results.notes:
         console.print(f"• {note}")
 

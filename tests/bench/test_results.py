@@ -39,6 +39,12 @@ def test_an_aim_holds_fails_or_was_not_measured() -> None:
     assert aim(Results({}), says) is None
 
 
+def test_aims_are_shown_where_something_was_measured_for_them() -> None:
+    assert (shown := report.aims(run_of([61], [100]))) is not None
+    assert shown.row_count == 1
+    assert report.aims(run_of([], [100])) is None
+
+
 def test_an_upper_bound_is_not_a_lower_one() -> None:
     results = Results({})
     results.add("memory", "established UDP", "ns", "compiled", 61)
