@@ -72,6 +72,8 @@ cdef class Ring:
         ring_prefetch(self.slot(self.at))
         if header.tp_status & TP_STATUS_COPY:
             size = recv(self.fd, into, room, MSG_DONTWAIT | MSG_TRUNC)
+            if size < 0 and errno == ENETDOWN:  # told once, before the frame: left there it would be taken for the next
+                size = recv(self.fd, into, room, MSG_DONTWAIT | MSG_TRUNC)
         elif header.tp_snaplen == header.tp_len:
             memcpy(into, <uint8_t *>header + header.tp_mac - OFFLOAD, size)
         else:  # the queue had no room for it

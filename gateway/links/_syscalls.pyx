@@ -5,7 +5,7 @@ hold [offload 10][Ethernet 14] as an AF_PACKET socket has them, or [14 unused][o
 and as the rest of the gateway expects them; the offload header's offsets count from what follows it.
 """
 
-from libc.errno cimport EAGAIN, EBUSY, EINTR, EMSGSIZE, ENOBUFS, errno
+from libc.errno cimport EAGAIN, EBUSY, EINTR, EMSGSIZE, ENETDOWN, ENOBUFS, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset

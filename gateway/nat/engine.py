@@ -120,6 +120,17 @@ class Engine:
             return record.RESET
         return record.FINISHED if present == state.CLOSING else record.EXPIRED
 
+    @contextmanager
+    def aside(self) -> Iterator[Batch]:
+        """`scratch`, empty and bound; whatever happens, the batch at hand is bound again after that."""
+        bound = self.batch
+        self.scratch.clear()
+        self.bind(self.scratch)
+        try:
+            yield self.scratch
+        finally:
+            self.bind(bound)
+
     def bind(self, batch: Batch) -> None:
         self.batch = batch
         self.packet.bind(batch)

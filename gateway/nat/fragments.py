@@ -216,7 +216,7 @@ class Fragments:
 
     def answer(self, datagram: Datagram, side: int) -> Verdict:
         """An echo request for the gateway itself, whole at last (RFC 1122 section 3.3.2)."""
-        engine, bound, scratch = self.engine, self.engine.batch, self.engine.scratch
+        engine, scratch = self.engine, self.engine.scratch
         parts = []
         cursor = Packet(scratch)
         for data in datagram.held:
@@ -225,12 +225,10 @@ class Fragments:
             cursor.parse(scratch.start[0], len(data), False)
             parts.append(((cursor.fragment & ipv4.OFFSET_MASK) * 8, data))
         whole = join(parts, cursor.fragment_header - cursor.at)
-        scratch.clear()
-        scratch.append(whole)
-        engine.bind(scratch)
-        fault_found = engine.packet.parse(scratch.start[0], len(whole), False)
-        reply = None if fault_found else self.answers.echo()
-        engine.bind(bound)
+        with engine.aside():
+            scratch.append(whole)
+            fault_found = engine.packet.parse(scratch.start[0], len(whole), False)
+            reply = None if fault_found else self.answers.echo()
         verdict = Verdict.ANSWER_ECHO if reply else Verdict.DROP_BAD_CHECKSUM
         self.settle(len(datagram.held) - 1, verdict)  # this one is not counted yet
         self.let_go(datagram)

@@ -47,17 +47,14 @@ class Knocks:
                 self.outbox.append((side, bytes(vnet.HEADER), answer))
 
     def judge(self, side: int, data: bytes, now: int) -> bytes | None:
-        engine, bound = self.engine, self.engine.batch
-        engine.scratch.clear()
-        engine.scratch.append(data)
-        engine.bind(engine.scratch)
+        engine = self.engine
         packet: Packet = engine.packet
-        packet.parse(engine.scratch.start[0], len(data), False)
-        label = side << row.LABEL_SIDE | protocol.TCP << row.LABEL_PROTOCOL | packet.ports
-        found = engine.table.find(packet.source_high, packet.source_low, packet.destination_high,
-                                  packet.destination_low, label, now >> row.TICK_SHIFT & bits.M32)
-        if found and engine.table.r8[(found >> 1) * row.BYTES + row.FLAGS] & row.KNOCKING:
-            found = 0  # its own: the host that it was for has not called
-        answer = None if found else self.answers.error(Verdict.DROP_UNSOLICITED_SYN, side, now)
-        engine.bind(bound)
-        return answer
+        with engine.aside() as scratch:
+            scratch.append(data)
+            packet.parse(scratch.start[0], len(data), False)
+            label = side << row.LABEL_SIDE | protocol.TCP << row.LABEL_PROTOCOL | packet.ports
+            found = engine.table.find(packet.source_high, packet.source_low, packet.destination_high,
+                                      packet.destination_low, label, now >> row.TICK_SHIFT & bits.M32)
+            if found and engine.table.r8[(found >> 1) * row.BYTES + row.FLAGS] & row.KNOCKING:
+                found = 0  # its own: the host that it was for has not called
+            return None if found else self.answers.error(Verdict.DROP_UNSOLICITED_SYN, side, now)

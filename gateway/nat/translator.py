@@ -164,15 +164,13 @@ class Translator:
 
     def mail_outbox(self) -> None:
         """The gateway's own packets for other workers go into the mail: an error about a hairpin, its fragments."""
-        bound, scratch = self.engine.batch, self.engine.scratch
-        self.engine.bind(scratch)
-        for side, offload, packet in self.outbox:
-            if side == sides.ACROSS:
-                scratch.clear()
-                scratch.append(packet, offload)
-                scratch.verdict[0], scratch.out[0] = Verdict.ACCEPT, side
-                self.mail.append((self.engine.addressee(0), side, offload, packet))
-        self.engine.bind(bound)
+        with self.engine.aside() as scratch:
+            for side, offload, packet in self.outbox:
+                if side == sides.ACROSS:
+                    scratch.clear()
+                    scratch.append(packet, offload)
+                    scratch.verdict[0], scratch.out[0] = Verdict.ACCEPT, side
+                    self.mail.append((self.engine.addressee(0), side, offload, packet))
         self.outbox[:] = [one for one in self.outbox if one[0] != sides.ACROSS]
 
     def tick(self, now: int, budget: int = 4096) -> int:

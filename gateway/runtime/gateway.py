@@ -207,7 +207,10 @@ class Gateway:
             await asyncio.sleep(LINKS_EVERY)
             for why in self.lost_links():
                 return self.fail(why)
-            self.read_again()
+            try:
+                self.read_again()
+            except Exception as error:  # our bug, about a packet: it must not end this watch
+                self.limiter.event("packet_failed", logging.ERROR, error=repr(error))
 
     def read_again(self) -> None:
         """libuv stops looking at a descriptor that had an error, such as ENETDOWN while its interface was down."""
@@ -215,20 +218,20 @@ class Gateway:
         for side, link in enumerate(self.opened.links):
             if link.fileno() >= 0 and not self.workers:  # which look again by themselves
                 loop.remove_reader(link.fileno())
-                self.on_readable(side)  # takes the error
                 loop.add_reader(link.fileno(), self.on_readable, side)
+                self.on_readable(side)  # takes the error
 
     def lost_links(self) -> Iterator[str]:
         for link, known in zip(self.opened.links, self.indexes, strict=True):
             if link.fileno() < 0:
                 continue
             try:
-                same = socket.if_nametoindex(link.name) == known
+                same, up = socket.if_nametoindex(link.name) == known, is_up(link.name)
             except OSError:
-                same = False
+                same = up = False
             if not same:
                 yield f"the interface {link.name} is gone"
-            elif link.fileno() in self.opened.tuns and not is_up(link.name):
+            elif link.fileno() in self.opened.tuns and not up:
                 yield f"the TUN device {link.name} was taken down, and the routes into it are gone"
 
     async def watch_host(self) -> None:
@@ -287,9 +290,8 @@ class Gateway:
             task.cancel()
         if self.workers:
             await asyncio.to_thread(self.workers.stop)
-        for one in self.opened.descriptors:
-            if one.fileno() >= 0:
-                loop.remove_reader(one.fileno())
+        for descriptor in [one.fileno() for one in self.opened.descriptors if one.fileno() >= 0]:
+            loop.remove_reader(descriptor)
         self.collect_events()
         self.records.close()
         await self.detach()

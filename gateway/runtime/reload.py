@@ -69,8 +69,11 @@ class Reloader:
         async with self.lock:
             self.seen = await asyncio.to_thread(digest, self.sources)
             try:
+                facts = self.gateway.facts
                 resources, ruleset = await asyncio.to_thread(self.build)
                 await self.gateway.use(resources, ruleset)
+                if self.gateway.facts is not facts:  # the host began to listen somewhere while these rules were built
+                    await self.gateway.avoid(self.gateway.facts.listening)
             except (ResourceErrors, RestartNeeded, HostError) as error:
                 self.refuse(why, error)
                 return False

@@ -1,5 +1,6 @@
 """A packet socket on one end of a veth: offload headers, filter, next hops, errors."""
 
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -185,6 +186,30 @@ def test_a_ring_goes_round_and_keeps_the_order_of_short_and_long_frames(
                           if batch.packet(index)[9] == 17 and batch.packet(index)[0] == 0x45]
     assert sizes == [10, 1400, 20_000, 1] * 20
     assert small_ring.dropped == 0
+
+
+def test_long_frames_that_waited_while_the_interface_went_down_are_not_taken_for_later_ones(
+    small_ring: PacketLink, gateway: Namespace, server: Namespace,
+) -> None:
+    """ENETDOWN is told before what is in the socket's queue, where long frames lie."""
+    batch = Batch()
+
+    def came() -> list[bytes]:
+        found: list[bytes] = []
+        while small_ring.read_batch(batch):
+            found += [batch.packet(index)[28:29] for index in range(batch.count) if batch.length[index] == 20_028]
+        return found
+
+    with server.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        datagrams(sender, b"a" * 20_000, segment=1000)
+        gateway.down("eth0")
+        assert came() == [b"a"]
+        assert not select.select([small_ring], [], [], 0)[0], "nothing is left that would wake us for ever"
+        gateway.up("eth0")
+        gateway.run("ping -c1 -W5 10.0.0.2")
+        for body in (b"b", b"c"):
+            datagrams(sender, body * 20_000, segment=1000)
+            assert came() == [body]
 
 
 def test_what_finds_the_ring_full_is_counted(small_ring: PacketLink, server: Namespace) -> None:

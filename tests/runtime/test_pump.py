@@ -1,5 +1,9 @@
 """The pump: bounded work per wake-up, every frame to the side its verdict says."""
 
+import asyncio
+
+import pytest
+
 from gateway.links.memory import MemoryLink
 from gateway.nat.translator import Translator
 from gateway.resources import load
@@ -9,6 +13,7 @@ from gateway.wire import build, sides
 from gateway.wire.batch import FRAMES
 
 from .conftest import RESOURCES
+from .test_worker import ASKED, DYING, Line
 
 
 def pump() -> Pump:
@@ -80,3 +85,29 @@ def test_where_packets_are_dense_the_next_are_waited_for_awhile():
         one = pump()
         one.links = trickle, _ = Trickle(size, bursts), MemoryLink("out")
         assert (one.on_readable(sides.INSIDE), trickle.lingered) == (read, lingered)
+
+
+def test_a_bug_in_the_look_for_lost_links_leaves_them_read(live):
+    """That look, once a second, takes what waits on a link like any other."""
+    async def story(gateway, api):
+        lines, loop = (Line("in"), Line("out")), asyncio.get_running_loop()
+        kept, gateway.opened.sides = gateway.opened.sides, [[line] for line in lines]
+        gateway.pump.links = lines
+
+        def broken(*_):
+            raise ValueError("a bug")
+        gateway.translator.all[0].answer = broken
+        lines[0].inject(DYING)
+        try:
+            with pytest.raises(ValueError, match="a bug"):
+                gateway.read_again()
+            lines[0].inject(ASKED)
+            await asyncio.sleep(0.05)
+            assert lines[1].taken(0.1)
+        finally:
+            gateway.opened.sides = kept
+            for line in lines:
+                loop.remove_reader(line.fileno())
+                line.end.close()
+                line.far.close()
+    live(story)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -147,4 +148,21 @@ def test_standard_input_is_read_once(live):
     async def story(gateway, api):
         assert not await Reloader(gateway, ["-"]).reload("SIGHUP")
         assert reload.watched(["-"]) == []
+    live(story)
+
+
+def test_ports_the_host_begins_to_listen_on_during_a_reload_are_avoided_after_it(live, file):
+    async def story(gateway, api):
+        gateway.facts = replace(gateway.facts, shared=frozenset({"198.51.100.10"}))
+        reloader, loop = Reloader(gateway, [str(file)]), asyncio.get_running_loop()
+        build_rules = reloader.build
+
+        def built():
+            made = build_rules()
+            asyncio.run_coroutine_threadsafe(gateway.avoid({"tcp": frozenset({5000})}), loop).result()
+            return made
+        reloader.build = built
+        assert await reloader.reload("test")
+        assert gateway.translator.ruleset is gateway.rules.ruleset
+        assert gateway.rules.ruleset.settings.tcp_ports.excluded == {5000}
     live(story)

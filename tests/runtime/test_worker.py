@@ -23,7 +23,9 @@ from gateway.nat.translator import Translator
 from gateway.resources import load
 from gateway.resources.build import build as rules
 from gateway.runtime import _worker_py, worker
+from gateway.testing.strategies import fragment
 from gateway.wire import build
+from tests.seen import seen
 
 from .conftest import RESOURCES
 
@@ -212,6 +214,27 @@ def test_a_bug_costs_a_batch_and_is_reported(started):
         assert outside.taken()
         with thread.turn:  # given back
             pass
+    started(story)
+
+
+def test_nothing_leaves_untranslated_after_a_bug_in_an_answer_to_pieces(started):
+    """What is put together again lies in a batch of its own; whatever happens there, the next frames do not."""
+    def story(thread, inside, outside):
+        def five(port):
+            with thread.turn:  # one batch
+                for number in range(5):
+                    inside.inject(build.udp_datagram("192.168.1.2", port + number, "203.0.113.7", 53, b"?"))
+            return [seen(outside.taken()).source for _ in range(5)]
+
+        def broken():
+            raise ValueError("a bug")
+        assert set(five(4000)) == {"198.51.100.10"}
+        thread.translator.answers.echo = broken
+        for piece in fragment(build.echo("192.168.1.2", "198.51.100.10", payload=bytes(1600)), 800, 1):
+            inside.inject(piece)
+            time.sleep(0.05)
+        del thread.translator.answers.echo
+        assert set(five(5000)) == {"198.51.100.10"}
     started(story)
 
 
