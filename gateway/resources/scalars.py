@@ -10,6 +10,8 @@ import re
 
 INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F]+|0o[0-7]+|[0-9]+)")
 TAG = "tag:yaml.org,2002:"
+BOOLEANS = {"true": True, "false": False}
+NOTHING = ("", "~", "null", "Null", "NULL")
 
 
 def scalar(tag: str, text: str) -> tuple[str | int | float | bool | None, str]:
@@ -17,10 +19,12 @@ def scalar(tag: str, text: str) -> tuple[str | int | float | bool | None, str]:
     kind = tag.removeprefix(TAG)
     if kind in ("str", "timestamp", "value"):
         return text, ""
-    if kind == "null":
+    if kind == "null" and text in NOTHING:
         return None, ""
-    if kind == "bool":
-        return text.lower() == "true", ""
+    if kind == "bool" and text.lower() in BOOLEANS:
+        return BOOLEANS[text.lower()], ""
+    if kind in ("null", "bool"):
+        return text, ""  # yes under %YAML 1.1, or !!bool yes: to guess false would leave a pool untranslated
     if kind == "int":
         return (integer(text), "") if INTEGER.fullmatch(text) else (text, "")
     if kind == "float":

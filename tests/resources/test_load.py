@@ -277,6 +277,16 @@ spec: {<<: &base {natOutgoing: true, disabled: true}, disabled: false, cidr: 10.
     assert spec.nat_outgoing and not spec.disabled
 
 
+@pytest.mark.parametrize("written", ["yes", "on", "n"])
+def test_a_word_is_no_boolean_in_older_yaml_either(only_error: OnlyError, gateway_text: str, pool: Pool,
+                                                   written: str) -> None:
+    older = f"{gateway_text}...\n%YAML 1.1\n{pool(f'{{cidr: 10.0.0.0/8, natOutgoing: {written}}}')}"
+    assert f"must be true or false, not the text {written!r}" in only_error(older).message
+    tagged = gateway_text + pool(f"{{cidr: 10.0.0.0/8, natOutgoing: !!bool {written}}}")
+    assert f"not the text {written!r}" in only_error(tagged).message
+    assert "not the text" in only_error(tagged.replace("!!bool", "!!null")).message
+
+
 def test_a_tag_means_nothing_here(only_error: OnlyError, gateway_text: str, pool: Pool) -> None:
     assert "has the tag !secret" in only_error(gateway_text + pool("{cidr: 10.0.0.0/8, disabled: !secret x}")).message
 
