@@ -28,7 +28,8 @@ NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 LONGEST = 2**62  # nanoseconds, 146 years: sums with the clock stay in 63 bits
 PORTS = re.compile(r"([0-9]{1,5})(?:[-:]([0-9]{1,5}))?", re.ASCII)
-INTERFACE = re.compile(r"[^\s/:%]{1,15}")  # IFNAMSIZ less the closing zero
+INTERFACE = re.compile(r"[^\s/:%]+")
+LONGEST_NAME = 15  # bytes: IFNAMSIZ less the closing zero
 FILTER = re.compile(r"[A-Za-z0-9:._+-]{1,15}")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -73,7 +74,7 @@ def duration(value: Any) -> int:
         total += 0 if number.isdigit() else float(number) * unit
     if written != "0" and (not written or end != len(written)):
         raise ValueError(f"{written!r} is no duration{signed(written)}; write numbers with units, such as 90s or 2h4m")
-    if not 0 < exact + int(total) <= LONGEST:
+    if not (total <= LONGEST and 0 < exact + int(total) <= LONGEST):  # total is infinite for hundreds of digits
         raise ValueError(f"{written!r} must be more than zero and at most 146 years; write for example 5m")
     return exact + int(total)
 
@@ -163,8 +164,8 @@ def cidr_or_address(value: Any) -> Network:
 
 def interface(value: Any) -> str:
     written = text(value, "an interface name such as eth0")
-    if not INTERFACE.fullmatch(written) or written in (".", ".."):
-        raise ValueError(f"{written!r} is no interface name; write 1 to 15 characters without spaces, / or :")
+    if not INTERFACE.fullmatch(written) or len(written.encode()) > LONGEST_NAME or written in (".", ".."):
+        raise ValueError(f"{written!r} is no interface name; write 1 to 15 bytes without spaces, /, : or %")
     return written
 
 
