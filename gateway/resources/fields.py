@@ -31,6 +31,7 @@ PORTS = re.compile(r"([0-9]{1,5})(?:[-:]([0-9]{1,5}))?", re.ASCII)
 INTERFACE = re.compile(r"[^\s/:%]+")
 LONGEST_NAME = 15  # bytes: IFNAMSIZ less the closing zero
 FILTER = re.compile(r"[A-Za-z0-9:._+-]{1,15}")
+QUOTED = 80  # characters of what was written that a message repeats
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 Network = IPv4Network | IPv6Network
@@ -56,15 +57,20 @@ def said(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the text {shortened(value)!r}"
     return f"the number {value}" if isinstance(value, int | float) else f"a {type(value).__name__}"
+
+
+def shortened(written: str) -> str:
+    """A mistake is a line for people: a certificate pasted into the wrong field is not quoted in full."""
+    return written if len(written) <= QUOTED else written[:QUOTED - 1] + "…"
 
 
 def duration(value: Any) -> int:
     """Go's notation to nanoseconds: "2h4m" is 7,440,000,000,000. Zero and below are refused."""
     written = text(value, "a duration such as 90s, 5m or 2h4m")
     total, end = 0.0, 0
-    exact = 0
+    exact, short = 0, shortened(written)
     for found in DURATION.finditer(written):
         if found.start() != end:
             break
@@ -73,9 +79,9 @@ def duration(value: Any) -> int:
         exact += int(number) * unit if number.isdigit() else 0
         total += 0 if number.isdigit() else float(number) * unit
     if written != "0" and (not written or end != len(written)):
-        raise ValueError(f"{written!r} is no duration{signed(written)}; write numbers with units, such as 90s or 2h4m")
+        raise ValueError(f"{short!r} is no duration{signed(written)}; write numbers with units, such as 90s or 2h4m")
     if not (total <= LONGEST and 0 < exact + int(total) <= LONGEST):  # total is infinite for hundreds of digits
-        raise ValueError(f"{written!r} must be more than zero and at most 146 years; write for example 5m")
+        raise ValueError(f"{short!r} must be more than zero and at most 146 years; write for example 5m")
     return exact + int(total)
 
 
@@ -90,12 +96,12 @@ def address(value: Any) -> Address:
     return plain(written)
 
 
-def plain(written: str) -> Address:
+def plain(written: str, example: str = "198.51.100.10") -> Address:
     """One address. No zone (fe80::1%eth0), and no IPv4 in IPv6 clothes: each address has one way of writing."""
     try:
         parsed = ip_address(written)
     except ValueError:
-        raise ValueError(f"{written!r} is no IPv4 or IPv6 address; write for example 198.51.100.10") from None
+        raise ValueError(f"{shortened(written)!r} is no IPv4 or IPv6 address; write for example {example}") from None
     if isinstance(parsed, IPv6Address) and (parsed.scope_id or parsed.ipv4_mapped):
         instead = parsed.ipv4_mapped or written.partition("%")[0]
         raise ValueError(f"{written!r} must be a plain address; write {instead}")
@@ -144,7 +150,7 @@ def cidr(value: Any) -> Network:
     """A strictly masked CIDR."""
     written = text(value, 'a CIDR such as "192.168.0.0/16"')
     host, slash, length = written.partition("/")
-    base = plain(host)
+    base = plain(host, "192.168.0.0/16")
     if not slash:
         raise ValueError(f"{written!r} is no CIDR: the prefix length is missing; write {host}/{base.max_prefixlen}")
     if not (length.isascii() and length.isdigit() and int(length) <= base.max_prefixlen):

@@ -21,9 +21,10 @@ from .wording import complaints
 Written = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any] | Path]
 Source = Written | Resources
 LIST = "List"
+TEXT = "<text>"  # what a caller in Python gave as a str
 
 
-def load(source: Source, name: str = "<text>") -> Resources:
+def load(source: Source, name: str = TEXT) -> Resources:
     """Resources from YAML or JSON text, Paths to files or folders, or dicts. Raises ResourceErrors with every mistake.
 
     name: what errors call a text, such as <stdin>.
@@ -108,8 +109,8 @@ def model_of(document: Document, errors: list[ResourceError]) -> type[Resource] 
     value = document.value
     known = sorted({kind.KIND for kind in KINDS})
     if not isinstance(value, dict):
-        wrong((), f"is {said(value)}, not a resource; write a mapping with apiVersion, kind, metadata and spec "
-                  "(a file name must be given as a Path)")
+        hint = " (a file name must be given as a Path)" if document.file == TEXT else ""
+        wrong((), f"is {said(value)}, not a resource; write a mapping with apiVersion, kind, metadata and spec{hint}")
         return None
     if not isinstance(value.get("kind"), str):
         wrong(("kind",), f"is required; add one of {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from .schema import Section
 
 BOUNDS = {"greater_than_equal": ("ge", "at least"), "greater_than": ("gt", "more than"),
           "less_than_equal": ("le", "at most"), "less_than": ("lt", "less than")}
+
+LONG_NUMBER = re.compile(r"[-+]?[0-9]{20,}", re.ASCII)  # scalars.integer leaves those beyond 40 digits as text
 
 
 def complaints(model: type[Section], document: Document, caught: ValidationError) -> list[ResourceError]:
@@ -72,6 +75,8 @@ def boolean(given: Any, _detail: Mapping[str, Any]) -> str:
 
 
 def whole(given: Any, _detail: Mapping[str, Any]) -> str:
+    if isinstance(given, str) and LONG_NUMBER.fullmatch(given):
+        return f"is a number of {len(given.lstrip('+-'))} digits, more than is possible here; write a smaller one"
     if isinstance(given, str) and given.lstrip("-").isdigit():
         return f"must be a whole number, not the text {given!r}; write {given}, without quotes"
     return f"must be a whole number, not {said(given)}; write digits only, without quotes"
@@ -98,6 +103,7 @@ TEXTS: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "list_type": lambda given, _detail: f"must be a list, not {said(given)}; write [one, two] or a - for each",
     "dict_type": lambda given, _detail: f"must be a mapping, not {said(given)}; write key: value below it",
     "model_type": lambda given, _detail: f"must be a mapping, not {said(given)}; write its fields below it",
+    "string_too_short": lambda _given, _detail: "is empty; write some text, or leave the field out",
     "too_long": lambda given, detail: f"has {detail['ctx']['actual_length']} entries; at most "
                                       f"{detail['ctx']['max_length']} are possible, remove some",
 }

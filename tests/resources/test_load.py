@@ -106,6 +106,13 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | N
     assert words in caught.value.errors[0].message
 
 
+def test_a_file_that_holds_no_resource_is_told_nothing_of_python(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind:IPPool\n")
+    with pytest.raises(ResourceErrors) as caught:
+        load(tmp_path / "a.yaml")
+    assert str(caught.value).endswith("write a mapping with apiVersion, kind, metadata and spec")
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ResourceErrors, match=r"no file here ends in \.yaml, \.yml, \.json"):
         load(tmp_path)
