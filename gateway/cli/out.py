@@ -51,8 +51,13 @@ def refuse(errors: ResourceErrors) -> NoReturn:
 
 
 def sources(files: Sequence[str] | None) -> list[str]:
-    """The -f values; exit status 2 without one, or when standard input is mixed with files."""
+    """The -f values; exit status 2 without one, or when standard input is mixed with files.
+
+    An empty one is a shell's variable that was not set, and not the current folder.
+    """
     given = list(files or ())
+    if not all(given):
+        stop("no resources: -f has an empty value; give a file, a folder or - with -f PATH", BAD_INPUT)
     if not given:
         stop("no resources: give a file, a folder or - with -f PATH", BAD_INPUT)
     if "-" in given and len(given) > 1:

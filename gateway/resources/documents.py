@@ -24,6 +24,7 @@ from .scalars import scalar
 Trail = tuple[str | int, ...]  # ("spec", "addresses", 1)
 MERGE = "tag:yaml.org,2002:merge"
 SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST = 64 << 20  # bytes of a file: more than any set of resources has. /dev/zero has no end
 DEEPEST = 64  # levels of nesting
 MOST_VALUES = 2_000_000  # of one document with its aliases expanded: a few hundred bytes of YAML can ask for billions
 
@@ -121,11 +122,15 @@ class Reading:
 
     def read_file(self, path: Path) -> None:
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            with path.open("rb") as file:
+                written = file.read(LARGEST + 1)
+            text = written.decode("utf-8-sig")
         except OSError as error:
             return self.fail(str(path), 0, 0, f"cannot be read: {error.strerror}; check the path and its permissions")
         except UnicodeDecodeError as error:
             return self.fail(str(path), 0, 0, f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
+        if len(written) > LARGEST:
+            return self.fail(str(path), 0, 0, f"is larger than {LARGEST >> 20} MiB; name a file of resources")
         self.read_text(text, str(path))
 
     def read_text(self, text: str, file: str) -> None:

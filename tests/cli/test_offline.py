@@ -50,7 +50,8 @@ def test_several_files_make_one_set(gateway, tmp_path):
     assert (done.returncode, done.stdout) == (0, "valid: 1 Gateway, 2 IPPool\n")
 
 
-@pytest.mark.parametrize("words", [(), ("-f", "none.yaml"), ("-f", "-", "-f", "x.yaml"), ("-f",), ("--colour",)])
+@pytest.mark.parametrize("words", [(), ("-f", ""), ("-f", "none.yaml"), ("-f", "/dev/zero"),
+                                   ("-f", "-", "-f", "x.yaml"), ("-f",), ("--colour",)])
 def test_bad_input_is_status_2_with_a_message(gateway, words):
     done = gateway("validate", *words, text="")
     assert done.returncode == 2 and done.stdout == "" and done.stderr and "Traceback" not in done.stderr
