@@ -30,7 +30,7 @@ END_HELP = """End a flow: its next packet is decided anew. IDs are in the first 
 
 \b
 Examples:
-  gateway flows end 3f
+  gateway flows end 1-bf0f04790001
 """
 SHOWN = 1000
 COLUMNS = ("ID", "PROTOCOL", "STATE", "SOURCE", "DESTINATION", "EXTERNAL", "POOL", "EXPIRES", "PACKETS", "BYTES")
@@ -44,7 +44,7 @@ def flows(
     source: str = typer.Option(None, metavar="IP[:PORT]|CIDR", help="Who opened the flow."),
     destination: str = typer.Option(None, metavar="IP[:PORT]|CIDR", help="To whom."),
     external: str = typer.Option(None, metavar="IP[:PORT]|CIDR", help="The translated source."),
-    state: str = typer.Option(None, metavar="NAME", help="established, time_wait, ..."),
+    state: str = typer.Option(None, metavar="NAME", help="new, active, established, closing, ..."),
     pool: str = typer.Option(None, metavar="NAME", help="The pool that had it translated."),
     limit: int = typer.Option(None, min=0, metavar="N", help=f"At most so many; 0: all. Default: {SHOWN} as text, "
                                                               "all as json."),

@@ -25,7 +25,7 @@ Examples:
 """
 
 
-def lab(name: str = typer.Argument(None, metavar="[NAME]", help="The lab to build; none: list them."),
+def lab(name: str = typer.Argument(None, metavar="NAME", help="The lab to build; none: list them."),
         keep: bool = typer.Option(False, "--keep", help="Leave the lab up, and say how to look into it."),
         output: out.Form = out.Output) -> None:
     known = {one.name: one for one in all_labs()}

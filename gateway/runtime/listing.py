@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..nat.flow import PROTOCOLS, STATES
 from .question import QuestionError, endpoint
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class FlowFilter:
                 raise QuestionError(f"there is no filter {name!r}: one of {', '.join(known)}")
         source, destination, external = (
             End.parse(query[name], name) if name in query else None for name in ("source", "destination", "external"))
-        protocol, state = (query[name].lower() if name in query else None for name in ("protocol", "state"))
-        return cls(protocol, state, query.get("pool"), source, destination, external)
+        return cls(protocol_asked(query.get("protocol")), state_asked(query.get("state")), query.get("pool"), source,
+                   destination, external)
 
     def matches(self, flow: Flow) -> bool:
         """The cheap questions first: an address is parsed only for a flow that passed the others."""
@@ -76,6 +77,21 @@ class FlowFilter:
                 and (self.source is None or self.source.matches(source, source_port))
                 and (self.destination is None or self.destination.matches(destination, destination_port))
                 and (self.external is None or self.external.matches(*outer(flow))))
+
+
+def protocol_asked(name: str | None) -> str | None:
+    """A protocol as flows call it: its name, or the number of one that has none."""
+    if name is None or name.lower() in PROTOCOLS.values():
+        return name and name.lower()
+    if name.isascii() and name.isdigit() and int(name) <= 255:
+        return PROTOCOLS.get(int(name), str(int(name)))
+    raise QuestionError(f"protocol {name!r} is not one of: {', '.join(PROTOCOLS.values())}, or a number from 0 to 255")
+
+
+def state_asked(name: str | None) -> str | None:
+    if name is None or name.lower() in STATES.values():
+        return name and name.lower()
+    raise QuestionError(f"state {name!r} is not one of: {', '.join(dict.fromkeys(STATES.values()))}")
 
 
 def outer(flow: Flow) -> tuple[str, int]:

@@ -28,7 +28,8 @@ def test_flows_are_listed_as_lines(live):
     ("", 4), ("protocol=udp", 3), ("protocol=tcp", 1), ("source=192.168.1.2", 3), ("source=192.168.1.0/24", 3),
     ("source=192.168.0.0/16", 4), ("source=192.168.1.2:40001", 1), ("destination=203.0.113.7:53", 3),
     ("external=198.51.100.10:40001", 1), ("pool=default-ipv4-ippool", 4), ("pool=six", 0), ("source=fd00::/8", 0),
-    ("protocol=udp&source=192.168.2.2", 0), ("state=syn-sent", 1),
+    ("protocol=udp&source=192.168.2.2", 0), ("state=syn-sent", 1), ("state=SYN-SENT", 1),
+    ("protocol=17", 3), ("protocol=253", 0),
 ])
 def test_filters(live, query, found):
     async def story(gateway, api):
@@ -40,7 +41,8 @@ def test_filters(live, query, found):
 
 @pytest.mark.parametrize(("query", "says"), [
     ("colour=red", "no filter 'colour'"), ("source=x", "not an IP address"), ("source=1.2.3.4/99", "not a CIDR"),
-    ("destination=1.2.3.4:99999", "not a port"),
+    ("destination=1.2.3.4:99999", "not a port"), ("protocol=tpc", "protocol 'tpc' is not one of: tcp, udp"),
+    ("protocol=256", "or a number from 0 to 255"), ("state=time_wait", "is not one of: new, active, syn-sent"),
 ])
 def test_a_filter_that_makes_no_sense_is_told(live, query, says):
     async def story(gateway, api):
