@@ -8,6 +8,8 @@ from .errors import ResourceError, ResourceErrors
 from .kinds.ippool import IPPool
 from .resources import Resources
 
+RESTART = "restart the gateway to change it, or put the old value back"
+
 
 def check_update(old: Resources, new: Resources) -> None:
     """Raises ResourceErrors if `new` cannot take the place of `old` in a running gateway."""
@@ -21,18 +23,17 @@ def check_update(old: Resources, new: Resources) -> None:
 
 
 def gateway_changes(old: Resources, new: Resources) -> Iterator[ResourceError]:
-    restart = "restart the gateway to change it, or put the old value back"
     was, gateway = old.gateway, new.gateway
     for index, side in enumerate(("inside", "outside")):
         if getattr(was.spec, side).driver != getattr(gateway.spec, side).driver:
-            yield gateway.error("spec", side, "driver", message=f"was {getattr(was.spec, side).driver}; {restart}")
+            yield gateway.error("spec", side, "driver", message=f"was {getattr(was.spec, side).driver}; {RESTART}")
         if was.interfaces[index] != gateway.interfaces[index]:
             name = was.interfaces[index] or "not given"
-            yield gateway.error("spec", side, "interface", message=f"was {name}; {restart}")
+            yield gateway.error("spec", side, "interface", message=f"was {name}; {RESTART}")
     if was.spec.workers != gateway.spec.workers:
-        yield gateway.error("spec", "workers", message=f"was {was.spec.workers}; {restart}")
+        yield gateway.error("spec", "workers", message=f"was {was.spec.workers}; {RESTART}")
     if was.spec.limits.flows != gateway.spec.limits.flows:
-        yield gateway.error("spec", "limits", "flows", message=f"was {was.spec.limits.flows}; {restart}")
+        yield gateway.error("spec", "limits", "flows", message=f"was {was.spec.limits.flows}; {RESTART}")
 
 
 def pool_changes(old: IPPool, new: IPPool) -> Iterator[ResourceError]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PORTS = (1024, 65535)
 Steering = Sequence["Instruction"]
 UPDATABLE = ("inside_cidrs", "captured_interfaces")  # of a Plan, while the gateway runs
+PLACES = {"name": ("metadata", "name"), "inside_mtu": ("spec", "inside", "mtu"),  # of the others, in the Gateway
+          "inside_addresses": ("spec", "inside", "addresses"), "egress_addresses": ("spec", "addresses"),
+          "port_range": ("spec", "nat", "portRange")}
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,18 @@ def plan_of(resources: Resources, facts: HostFacts) -> Plan:
     )
 
 
-def beyond_update(attached: Attached | None, resources: Resources, facts: HostFacts) -> list[str]:
-    """What these resources ask of the host that it cannot change while the gateway runs, a phrase each."""
+def beyond_update(attached: Attached | None, resources: Resources,
+                  facts: HostFacts) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What these resources ask of the host that it cannot change while the gateway runs: (where, what it was)."""
     if attached is None:
-        return []
+        return
     old, new = attached.plan, plan_of(resources, facts)
-    return [f"the host's {one.name.replace('_', ' ')} would change" for one in fields(old)
-            if one.name not in UPDATABLE and getattr(old, one.name) != getattr(new, one.name)]
+    for name in (one.name for one in fields(old) if one.name not in UPDATABLE):
+        was = getattr(old, name)
+        if was != getattr(new, name):
+            sign = "-" if name == "port_range" else ", "
+            words = sign.join(map(str, was)) or "not given" if isinstance(was, tuple) else was
+            yield PLACES.get(name, ("spec",)), f"was {words}"
 
 
 def both(old: Plan, new: Plan) -> Plan:

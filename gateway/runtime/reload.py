@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..resources import ResourceErrors, Resources, check_update, load
+from ..resources.documents import Trail
+from ..resources.update import RESTART
 from . import assembly, log
 
 if TYPE_CHECKING:
@@ -27,10 +29,6 @@ LOOK_ANYWAY = 2000  # milliseconds: what changed before the watch began, or wher
 SWITCH_INTERVAL = 0.0005  # seconds the building thread may hold Python while packets wait; the default is 5 ms
 
 
-class RestartNeeded(Exception):
-    """Changes that concern what is fixed when a gateway starts, a line each."""
-
-
 def read(sources: Sequence[str]) -> Resources:
     """Load paths, or "-" for standard input, as one set. Raises ResourceErrors."""
     if list(sources) == [STDIN]:
@@ -38,17 +36,17 @@ def read(sources: Sequence[str]) -> Resources:
     return load(Path(sources[0]) if len(sources) == 1 else [Path(one) for one in sources])
 
 
-def fixed_changes(old: Resources, new: Resources) -> Iterator[str]:
-    """What links and the control socket took from the resources, beside what check_update watches."""
+def fixed_changes(old: Resources, new: Resources) -> Iterator[tuple[Trail, str]]:
+    """What links and the control socket took from the resources, beside what check_update watches: (where, what)."""
     if old.gateway.name != new.gateway.name:
-        yield f"metadata.name: was {old.gateway.name}"
+        yield ("metadata", "name"), f"was {old.gateway.name}"
     was, now = old.gateway.spec, new.gateway.spec
     if was.inside.mtu != now.inside.mtu:
-        yield f"spec.inside.mtu: was {was.inside.mtu}"
+        yield ("spec", "inside", "mtu"), f"was {was.inside.mtu}"
     if was.records.file != now.records.file:
-        yield f"spec.records.file: was {was.records.file or 'not given'}"
+        yield ("spec", "records", "file"), f"was {was.records.file or 'not given'}"
     if was.outside.next_hop != now.outside.next_hop:
-        yield f"spec.outside.nextHop: was {', '.join(map(str, was.outside.next_hop)) or 'not given'}"
+        yield ("spec", "outside", "nextHop"), f"was {', '.join(map(str, was.outside.next_hop)) or 'not given'}"
 
 
 class Reloader:
@@ -74,7 +72,7 @@ class Reloader:
                 await self.gateway.use(resources, ruleset)
                 if self.gateway.facts is not facts:  # the host began to listen somewhere while these rules were built
                     await self.gateway.avoid(self.gateway.facts.listening)
-            except (ResourceErrors, RestartNeeded, HostError) as error:
+            except (ResourceErrors, HostError) as error:
                 self.refuse(why, error)
                 return False
             except Exception as error:  # our bug, or the host's refusal in words of its own: the old rules stay
@@ -98,13 +96,12 @@ class Reloader:
             sys.setswitchinterval(interval)
 
     def check_fixed(self, resources: Resources) -> None:
+        """Raises ResourceErrors if something differs that is fixed when a gateway starts."""
         gateway = self.gateway
-        problems = [f"Gateway/{gateway.name}: {text}; restart the gateway to change it, or put the old value back"
-                    for text in fixed_changes(gateway.rules.resources, resources)]
-        problems += [f"Gateway/{gateway.name}: {text}; restart the gateway to change that"
-                     for text in assembly.beyond_update(gateway.attached, resources, gateway.facts)]
-        if problems:
-            raise RestartNeeded("\n".join(problems))
+        changes = [*fixed_changes(gateway.rules.resources, resources),
+                   *assembly.beyond_update(gateway.attached, resources, gateway.facts)]
+        if changes:
+            raise ResourceErrors(resources.gateway.error(*place, message=f"{was}; {RESTART}") for place, was in changes)
 
     def refuse(self, why: str, error: Exception) -> None:
         """One line for each mistake: the operator mends all of them at once."""

@@ -131,6 +131,22 @@ def test_a_pool_that_a_reload_brings_is_captured_and_one_that_goes_is_not(either
     assert either.state() == before
 
 
+def test_what_was_asked_of_the_host_needs_a_restart_and_each_mistake_has_its_place(world):
+    gateway = world.start()
+    changed = world.file.read_text()
+    for old, new in (("interface: gw-inside", "mtu: 1400, interface: gw-inside, addresses: [10.99.0.1/32]"),
+                     ('addresses: [198.51.100.10, "2001:db8:e::10"]', "addresses: [198.51.100.11]"),
+                     ("spec:\n  inside", "spec:\n  nat: {portRange: 2000-3000}\n  inside")):
+        changed = changed.replace(old, new)
+    world.file.write_text(changed)
+    world.until("reload_refused", gateway)
+    for place, field, was in (("6:20", "nat.portRange", "1024-65535"), ("7:30", "inside.mtu", "1500"),
+                              ("7:69", "inside.addresses", "not given"), ("9:14", "addresses", f"{EGRESS}, {EGRESS6}")):
+        assert f":{place}: Gateway/kernel-test: spec.{field}: was {was}; restart the gateway" in world.log
+    assert world.log.count("resource_error") == 4
+    assert world.ask() == EGRESS
+
+
 def test_masquerading_to_the_nodes_own_address(either):
     """No egress address given: the outside interface's own, shared with the host, port by port."""
     either.file.write_text(either.file.read_text().replace("{driver: xdp, interface: eth0}",
