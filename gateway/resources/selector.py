@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 SPACE = re.compile(r"[ \t]*")  # Calico's: a line break is an error
-LABEL = re.compile(r"[A-Za-z0-9_./-]{1,512}")
+LABEL = re.compile(r"[A-Za-z0-9_./-]+")
+LABEL_MAX = 512
 OPERATOR = re.compile(r"(contains)|(starts)[ \t]*with|(ends)[ \t]*with|(not)[ \t]*in|(in)")
 CALL = re.compile(r"(has|all|global)\([ \t]*")
 STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
@@ -161,7 +162,14 @@ def named_token(text: str, at: int) -> tuple[str, str, int]:
         return called_token(text, call)
     if not label:
         raise SelectorError(f"unexpected character {text[at]!r}", at)
-    return "label", label[0], label.end()
+    return "label", bounded(label), label.end()
+
+
+def bounded(label: re.Match[str]) -> str:
+    """A label's name, whole: what is too long is no shorter name with an operator behind it."""
+    if len(label[0]) > LABEL_MAX:
+        raise SelectorError(f"a label name has at most {LABEL_MAX} characters, not {len(label[0])}", label.start())
+    return label[0]
 
 
 def called_token(text: str, call: re.Match[str]) -> tuple[str, str, int]:
@@ -174,7 +182,7 @@ def called_token(text: str, call: re.Match[str]) -> tuple[str, str, int]:
     end = skip_space(text, end)
     if not text.startswith(")", end):
         raise SelectorError(f"{name}( needs a closing )", end)
-    return name, label[0] if label else "", end + 1
+    return name, bounded(label) if label else "", end + 1
 
 
 @dataclass

@@ -109,6 +109,14 @@ def test_a_label_of_512_characters_is_the_longest() -> None:
     assert parse(f"{name} == 'x' && has({name})").matches({name: "x"})
 
 
+@pytest.mark.parametrize("operator", ["in {'x'}", "notin {'x'}", "contains 'x'", "startswith 'x'", "ends with 'x'"])
+def test_a_longer_label_is_not_a_shorter_one_with_an_operator_behind_it(operator: str) -> None:
+    with pytest.raises(SelectorError, match="at most 512 characters"):
+        parse("a" * 512 + operator)
+    with pytest.raises(SelectorError, match="at most 512 characters"):
+        parse("has(" + "a" * 513 + ")")
+
+
 def test_any_depth_of_nesting() -> None:
     assert parse("(" * 50_000 + "has(a)" + ")" * 50_000) == parse("has(a)")
     deep = "has(a)"
