@@ -2,3 +2,7 @@
 
 Knows no file descriptor, clock, log or randomness of its own: packets, the time and the seed are arguments.
 """
+
+from .translator import Translator
+
+__all__ = ["Translator"]

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 
+from gateway.nat import Translator
 from gateway.resources import ResourceErrors
 from gateway.resources import load as load_resources
 from gateway.testing import Simulator, strategies
@@ -20,6 +21,10 @@ def test_a_packet_goes_in_on_one_side_and_out_on_the_other():
     [emitted] = sim.drain("outside")
     assert seen(emitted)[2:6] == (E4, 40000, S4, 53)
     assert sim.drain("outside") == sim.drain("inside") == []
+
+
+def test_it_drives_the_translator_that_others_import():
+    assert type(Simulator(world())._translator) is Translator
 
 
 def test_draining_with_offload_headers():
