@@ -17,6 +17,7 @@ ROWS_EXPECTED = 4  # how many rows ahead a fresh one is asked for
 LOOKAHEAD_FROM = 4096  # flows; fewer stay in the processor's caches by themselves
 RING_LIMIT = 256  # members of a mapping looked at for one that is alive
 RANDOM_TRIES = 32  # random candidates for a port before the exact search
+ADDRESS_TRIES = 4  # egress addresses that are searched for who holds no port, beyond the one he is paired with
 SWEEP_WHEN_FULL = 64  # rows that a new flow looks at for one to end, when no other is left for it
 CROWDS = 16  # destinations nearly out of ports of which the taken ones are remembered; a power of two
 PORTS = 65536

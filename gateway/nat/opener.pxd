@@ -64,10 +64,18 @@ cdef class Opener:
     cdef inline uint64_t source_label(self) noexcept nogil
     @cython.locals(remote=int64_t)
     cdef inline int64_t find_own(self, int64_t scope) except? -1 nogil
-    @cython.locals(at=int64_t, index=int64_t, count=int64_t)
+    @cython.locals(first=int64_t, count=int64_t)
     cdef inline bint choose_address(self) except? -1 nogil
-    @cython.locals(wanted=uint64_t, preserve=bint, found=int64_t, at=int64_t)
+    cdef inline int64_t first_address(self) noexcept nogil
+    cdef inline int64_t addresses(self) noexcept nogil
+    @cython.locals(at=int64_t)
+    cdef inline int use_address(self, int64_t index) except? -1 nogil
+    @cython.locals(found=int64_t, at=int64_t)
     cdef inline int64_t choose_port(self, uint32_t now) except? -1 nogil
+    @cython.locals(found=int64_t, left=int64_t)
+    cdef int64_t find_elsewhere(self, uint32_t now) except? -1 nogil
+    @cython.locals(wanted=uint64_t, preserve=bint)
+    cdef int64_t find_port(self, uint32_t now) except? -1 nogil
     @cython.locals(at=int64_t)
     cdef inline int take_port(self, uint64_t port) except? -1 nogil
     cdef inline bint link(self, uint64_t key, uint32_t now) except? -1 nogil

@@ -212,29 +212,29 @@ class Opener:
 
     def choose_address(self) -> bool:
         """Paired (RFC 4787 REQ-2): an internal address keeps its egress address; see `Sources.paired`."""
-        at = self.row * row.WORDS + row.REPLY_DESTINATION
-        index, count = 0, self.options.egress_v4
-        if self.packet.family == 6:
-            index, count = self.options.egress_v4, self.options.egress_v6
+        first, count = self.first_address(), self.addresses()
         if count == 0:
             return False
-        if self.sources.active:
-            index = self.sources.paired(index, count)
+        self.use_address(self.sources.paired(first, count) if self.sources.active else first)
+        return True
+
+    def first_address(self) -> int:
+        """The number of the first egress address of the packet's family."""
+        return self.options.egress_v4 if self.packet.family == 6 else 0
+
+    def addresses(self) -> int:
+        return self.options.egress_v6 if self.packet.family == 6 else self.options.egress_v4
+
+    def use_address(self, index: int) -> None:
+        at = self.row * row.WORDS + row.REPLY_DESTINATION
         self.egress = index + 1
         self.r64[at] = self.options.egress[2 * index]
         self.r64[at + 1] = self.options.egress[2 * index + 1]
-        return True
 
     def choose_port(self, now: int) -> int:
-        wanted = self.packet.ports >> 16
-        preserve = self.options.preserves[self.packet.protocol] != 0
-        if (self.frame >= 0 and self.foresight.egress[self.frame] == self.egress
-                and self.decider.leaves == sides.OUTSIDE):
-            self.ports.foresee(self.foresight.reply[self.frame], self.foresight.external[self.frame])
-        else:
-            self.ports.foresee(0, 0)
-        found = self.ports.allocate(self.row, wanted, self.decider.lowest_port(wanted),
-                                    self.decider.highest_port(wanted), preserve, now)
+        found = self.find_port(now)
+        if found == 0 and self.sources.active and self.sources.holds_nothing():
+            found = self.find_elsewhere(now)
         if found == 0:
             if not self.options.rewritable[self.packet.protocol]:
                 return Verdict.DROP_UNTRANSLATABLE
@@ -244,6 +244,27 @@ class Opener:
         self.take_port(found - 1)
         self.reply = self.ports.reply
         return Verdict.ACCEPT
+
+    def find_elsewhere(self, now: int) -> int:
+        """Who holds no port is bound to no address: the next ones are tried, a few at a time, and the last is kept."""
+        found, left = 0, min(self.addresses() - 1, bounds.ADDRESS_TRIES)
+        while found == 0 and left > 0:
+            self.use_address(self.sources.move(self.first_address(), self.addresses()))
+            found = self.find_port(now)
+            left -= 1
+        return found
+
+    def find_port(self, now: int) -> int:
+        """1 + a port that is free at the chosen address, or 0."""
+        wanted = self.packet.ports >> 16
+        preserve = self.options.preserves[self.packet.protocol] != 0
+        if (self.frame >= 0 and self.foresight.egress[self.frame] == self.egress
+                and self.decider.leaves == sides.OUTSIDE):
+            self.ports.foresee(self.foresight.reply[self.frame], self.foresight.external[self.frame])
+        else:
+            self.ports.foresee(0, 0)
+        return self.ports.allocate(self.row, wanted, self.decider.lowest_port(wanted),
+                                   self.decider.highest_port(wanted), preserve, now)
 
     def take_port(self, port: int) -> None:
         """The external port goes into the reply tuple; an ICMP identifier is both its ports."""

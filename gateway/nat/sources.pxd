@@ -32,6 +32,9 @@ cdef class Sources:
     cpdef bint may_take_port(self) except? -1 nogil
     @cython.locals(at=int64_t, chosen=int64_t)
     cpdef int64_t paired(self, int64_t first, int64_t count) except? -1 nogil
+    cpdef bint holds_nothing(self) except? -1 nogil
+    @cython.locals(at=int64_t, chosen=int64_t)
+    cpdef int64_t move(self, int64_t first, int64_t count) except? -1 nogil
     @cython.locals(at=int64_t, start=uint64_t, best=int64_t, number=int64_t, step=int64_t)
     cdef int64_t fewest(self, int64_t first, int64_t count) except? -1 nogil
     @cython.locals(at=int64_t, silent=int64_t, untold=int64_t)

@@ -6,8 +6,9 @@ endpoint, its translated flows, one port each; for protocols without ports, the 
 A row counts from the moment it is linked until it is closed: an expired one until it is swept.
 
 Pairing (RFC 4787 REQ-2, RFC 6888 REQ-2): at its first translated flow an address gets the egress address with
-the fewest hosts, and keeps it. An address by hash alone would need no memory, but leaves 64 of them with 0 to 6
-of 100 hosts. An idle host is forgotten only for want of room, the one that was idle longest first.
+the fewest hosts, and keeps it; who holds no port there and finds none free moves to another. An address by hash alone
+would need no memory, but leaves 64 of them with 0 to 6 of 100 hosts. An idle host is forgotten only for want of room,
+the one that was idle longest first.
 """
 
 from __future__ import annotations
@@ -130,6 +131,20 @@ class Sources:
             if self.account != 0:
                 self.hosts[chosen] += 1
         return self.r32[at] - 1
+
+    def holds_nothing(self) -> bool:
+        """Whether the admitted source has no external port, so that nobody knows it by an address."""
+        return self.r32[self.account * account.QUADS + account.PORTS] == 0
+
+    def move(self, first: int, count: int) -> int:
+        """The admitted source, which is paired, keeps the next of the `count` egress addresses from now on."""
+        at = self.account * account.QUADS + account.EGRESS
+        chosen = first + (self.r32[at] - first) % count
+        if self.account != 0:
+            self.hosts[self.r32[at] - 1] -= 1
+            self.hosts[chosen] += 1
+        self.r32[at] = chosen + 1
+        return chosen
 
     def fewest(self, first: int, count: int) -> int:
         """The egress address with the fewest hosts; of several, the first from a place that nobody can foresee."""

@@ -131,6 +131,21 @@ def test_a_paired_address_without_ports_is_exhausted_and_nobody_else_is(pure: bo
 
 
 @pytest.mark.parametrize("pure", SPEEDS)
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_who_holds_no_port_gets_one_wherever_there_is_one(pure: bool, protocol: str) -> None:
+    """Three addresses with two ports each: six ports, whichever hosts ask for them."""
+    gate = Gate("", pure=pure, addresses=3, nat="portRange: 2000-2001")
+    assert all(gate.send("192.168.1.1", 4000 + number, protocol=protocol) for number in range(2))
+    assert gate.send("192.168.1.1", 4002, protocol=protocol) is None  # it holds ports, and keeps its address
+    pods = [f"192.168.1.{number}" for number in range(2, 7)]
+    assert [gate.send(pod, 4000, protocol=protocol) is not None for pod in pods] == [True] * 4 + [False]
+    assert sum(gate.engine.sources.hosts) == 6
+    for flow in list(gate.rows())[:2]:
+        gate.translator.end_flow(flow.id)
+    assert gate.send(pods[4], 4000, protocol=protocol)
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
 @pytest.mark.parametrize(("limits", "protocol", "most"), [
     ("flowsPerSource: 7", "udp", 7), ("flowsPerSource: 7", "tcp", 7), ("portsPerSource: 5", "udp", 5),
     ("portsPerSource: 5", "tcp", 5), ("newFlowsPerSecondPerSource: 9", "udp", 9)])
