@@ -66,7 +66,7 @@ cdef class Engine:
     @cython.locals(label=uint64_t, reference=int64_t)
     cdef inline int64_t travel(self, uint64_t index, uint64_t side, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(base=uint64_t, other=uint64_t, label=uint64_t, original=uint64_t, leaves=uint64_t, verdict=int64_t, flow=Span64,
-                   address_delta=uint64_t, transport_delta=uint64_t, ports=uint64_t)
+                   address_delta=uint64_t, transport_delta=uint64_t, ports=uint64_t, octets=uint64_t)
     cdef inline int64_t forward(self, uint64_t index, uint64_t side, uint64_t direction, uint32_t now,
                          bint oversize) except? -1 nogil
     @cython.locals(port=uint64_t, first=int64_t)

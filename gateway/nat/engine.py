@@ -145,13 +145,14 @@ class Engine:
         count = self.batch.count
         starts, lengths = order.span32(self.batch.start, 0, count), order.span32(self.batch.length, 0, count)
         verdicts, out = order.span8(self.batch.verdict, 0, count), order.span8(self.batch.out, 0, count)
+        for index in range(count):
+            out[index] = sides.NOWHERE  # before anything can go wrong
         ahead = self.table.live > bounds.LOOKAHEAD_FROM
         if ahead:
             self.lookahead.run(side)
             self.foresight.run(side)
         for index in range(count):
             self.key = self.lookahead.keys[index] if ahead else 0
-            out[index] = sides.NOWHERE
             verdict = self.step(index, starts[index], lengths[index], side, now)
             verdicts[index] = verdict
             if verdict == Verdict.ACCEPT:
@@ -227,7 +228,9 @@ class Engine:
         if verdict != Verdict.ACCEPT:
             return verdict
         self.r32[base * row.QUADS + row.PACKETS] = (self.r32[base * row.QUADS + row.PACKETS] + 1) & bits.M32
-        flow[row.OCTETS] += self.packet.end - self.packet.at
+        octets = flow[row.OCTETS]
+        flow[row.OCTETS] = (octets & ~row.OCTETS_MASK
+                            | (octets + self.packet.end - self.packet.at) & row.OCTETS_MASK)
         if self.packet.tcp_flags & tcp.SYN:
             self.tracker.clamp(self.options.segment_limit[self.packet.family == 6])
         ports = (label & bits.M16) << 16 | (label >> row.LABEL_SOURCE_PORT & bits.M16)

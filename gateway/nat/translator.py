@@ -96,12 +96,23 @@ class Translator:
             self.engine.bind(batch)
         self.engine.records.now = now
         if self.engine.run(side, now >> row.TICK_SHIFT & bits.M32):
-            for index in range(batch.count):
-                if is_unfinished(batch.verdict[index]):
-                    self.finish(index, side, now)
+            self.finish(side, now)
 
-    def finish(self, index: int, side: int, now: int) -> None:
-        """What the compiled loop left: settle frame `index`'s verdict and send what it asks for."""
+    def finish(self, side: int, now: int) -> None:
+        """What the compiled loop left of the bound batch. Raises after the last frame what one of them came to."""
+        batch, failed = self.engine.batch, []
+        for index in range(batch.count):
+            if is_unfinished(batch.verdict[index]):
+                try:
+                    self.finish_one(index, side, now)
+                except Exception as error:  # our bug: it costs this frame
+                    batch.out[index] = sides.NOWHERE
+                    failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def finish_one(self, index: int, side: int, now: int) -> None:
+        """Settle frame `index`'s verdict and send what it asks for."""
         engine = self.engine
         before = Verdict(engine.batch.verdict[index])
         engine.packet.parse(engine.batch.start[index], engine.batch.length[index], False)

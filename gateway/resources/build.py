@@ -12,15 +12,17 @@ from .fields import Address, Network
 from .kinds.ippool import IPPool
 from .reserved import RESERVED
 from .resources import Resources
-from .tuning import settings
+from .tuning import MTU_MAX, settings
 
 
 def build(resources: Resources, *, shared: Collection[str] = frozenset(), inside: Iterable[str] = (),
-          outside: Iterable[str] = (), listening: Mapping[str, frozenset[int]] | None = None) -> Ruleset:
+          outside: Iterable[str] = (), listening: Mapping[str, frozenset[int]] | None = None,
+          carried: tuple[int, int] = (MTU_MAX, MTU_MAX)) -> Ruleset:
     """The rules that resources make. What only the host knows comes beside them, as text:
 
     shared: egress addresses that the host has as well. inside, outside: addresses that the interfaces have, used where
     the Gateway gives none for that side. listening: ports that the host listens on, by "tcp" and "udp".
+    carried: MTUs of the interfaces, by side: less than the Gateway says counts.
     """
     spec = resources.gateway.spec
     inside, outside = tuple(inside), tuple(outside)
@@ -31,7 +33,7 @@ def build(resources: Resources, *, shared: Collection[str] = frozenset(), inside
     return Ruleset(
         [*address_sets(resources), *own_sets(own_inside, own_outside, own_addresses([], (*inside, *outside))),
          *egress_sets(egress, held)],
-        settings(resources, own_inside, own_outside, egress, held & set(egress), listening or {}))
+        settings(resources, own_inside, own_outside, egress, held & set(egress), listening or {}, carried))
 
 
 def own_addresses(given: list[Address], found: Iterable[str]) -> list[Address]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..match.settings import Clamp, Limits, Midstream, Ports, Scope, Settings, SideSettings, Timeouts
 from ..wire.address import words
+from .clashes import LEAST_MTU_V6
 from .fields import Address, PortPair
 from .kinds import gateway
 from .resources import Resources
@@ -13,16 +14,18 @@ from .resources import Resources
 SCOPES = {"EndpointIndependent": Scope.ENDPOINT_INDEPENDENT, "AddressDependent": Scope.ADDRESS_DEPENDENT,
           "AddressAndPortDependent": Scope.ADDRESS_AND_PORT_DEPENDENT}
 MIDSTREAM = {"Drop": Midstream.DROP, "Reset": Midstream.RESET, "Adopt": Midstream.ADOPT}
+MTU_MAX = 65_535
 CLAMP = {"Auto": int(Clamp.AUTO), "Off": int(Clamp.OFF)}
 
 
 def settings(resources: Resources, inside: list[Address], outside: list[Address], egress: list[Address],
-             shared: set[Address], listening: Mapping[str, frozenset[int]]) -> Settings:
+             shared: set[Address], listening: Mapping[str, frozenset[int]], carried: tuple[int, int]) -> Settings:
     spec, nat = resources.gateway.spec, resources.gateway.spec.nat
     narrow = resources.felix.nat_port_range
+    least = LEAST_MTU_V6 if any(one.version == 6 for one in egress) else 0
     return Settings(
-        inside=SideSettings(spec.inside.mtu, tuple(words(one) for one in inside)),
-        outside=SideSettings(spec.outside.mtu, tuple(words(one) for one in outside)),
+        inside=SideSettings(min(spec.inside.mtu, max(carried[0], least)), tuple(words(one) for one in inside)),
+        outside=SideSettings(min(spec.outside.mtu, max(carried[1], least)), tuple(words(one) for one in outside)),
         egress4=tuple(words(one) for one in egress if one.version == 4),
         egress6=tuple(words(one) for one in egress if one.version == 6),
         shared=frozenset(words(one) for one in shared),

@@ -19,7 +19,7 @@ from libc.string cimport memcpy
 from gateway.links._syscalls cimport Calls, Frames
 from gateway.nat cimport bounds, row
 from gateway.nat cimport verdict as Verdict
-from gateway.nat.engine cimport Engine, is_unfinished
+from gateway.nat.engine cimport Engine
 from gateway.wire cimport bits, sides
 from gateway.wire.batch cimport Batch
 
@@ -162,7 +162,7 @@ cdef class Rounds:
             self.leave()
 
     def run(self):
-        """Until `stop`. Raises what went wrong, the turn given back; the batch is lost, and `run` may be called again."""
+        """Until `stop`. Raises what went wrong, the turn given back; `run` may be called again."""
         with nogil:
             begin_urgency(&self.urgency)
             while not round_load(&self.stopping):
@@ -279,11 +279,11 @@ cdef class Rounds:
                 break
             total += count
             self.batches[side] += 1
+            self.packets[side] += count
             self.batch.count = count
             self.translate(side, count)
             if not self.more(side):
                 break
-        self.packets[side] += total
         return total
 
     cdef bint more(self, int side) noexcept nogil:
@@ -311,10 +311,9 @@ cdef class Rounds:
 
     cdef finish(self, int side, int64_t now):
         """All the rest of a batch that needs Python: waiting for the GIL once is enough."""
-        cdef int index
-        for index in range(self.batch.count):
-            if is_unfinished(self.batch.verdict[index]):
-                self.pump.translator.finish(index, side, now)
-        if self.own != NULL:
-            self.hand_over(side, self.batch.count)
-        self.pump.send(self.batch)
+        try:
+            self.pump.translator.finish(side, now)
+        finally:
+            if self.own != NULL:
+                self.hand_over(side, self.batch.count)
+            self.pump.send(self.batch)

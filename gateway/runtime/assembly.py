@@ -12,6 +12,7 @@ from ..match.settings import Settings
 from ..nat.translator import hash_key
 from ..resources import Resources
 from ..resources.build import build, counting, egress_addresses, own_addresses
+from ..resources.tuning import MTU_MAX
 from ..wire import address
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ class HostFacts:
     shared: frozenset[str] = frozenset()
     reserved: frozenset[int] = frozenset()  # the kernel's own ports
     listening: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    mtus: tuple[int, int] = (MTU_MAX, MTU_MAX)  # of the interfaces, by side
 
     def rules(self, resources: Resources) -> Ruleset:
         """The rules these resources make on this host. Ports of the host's matter only where it shares addresses."""
         taken = {name: self.reserved | self.listening.get(name, frozenset()) for name in ("tcp", "udp")}
         return build(resources, shared=self.shared, inside=self.inside, outside=self.outside,
-                     listening=taken if self.shared else None)
+                     listening=taken if self.shared else None, carried=self.mtus)
 
     def attached(self, attached: Attached) -> HostFacts:
         """The same, with what attaching found out."""
@@ -151,6 +153,11 @@ class Opened:
     def both(self) -> tuple[Link, Link]:
         return self.queues[0]
 
+    @property
+    def mtus(self) -> tuple[int, int]:
+        inside, outside = self.both
+        return inside.mtu, outside.mtu
+
     def open(self, side: InsideSide | OutsideSide, name: str, queues: int, steering: Steering) -> None:
         """One side's link, or as many as there are workers."""
         links: list[Link] = []
@@ -246,12 +253,12 @@ def steerings(ruleset: Ruleset, seed: bytes, queues: int) -> tuple[Steering, Ste
 
 
 def mtu_notes(resources: Resources, links: tuple[Link, Link]) -> Iterator[str]:
-    """What the resources say is what senders are told; an interface that carries less drops the difference."""
+    """What an interface carries counts, where that is less than what the resources say."""
     spec = resources.gateway.spec
     for name, side, link in (("inside", spec.inside, links[0]), ("outside", spec.outside, links[1])):
         if link.mtu < side.mtu:
-            yield (f"{link.name} has an MTU of {link.mtu}, less than spec.{name}.mtu, {side.mtu}: larger packets get "
-                   f"lost there; write mtu: {link.mtu}")
+            yield (f"{link.name} has an MTU of {link.mtu}, less than spec.{name}.mtu, {side.mtu}: that is what "
+                   f"senders are told")
 
 
 def port_counts(settings: Settings) -> dict[str, int]:

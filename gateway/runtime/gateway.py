@@ -13,10 +13,9 @@ import asyncio
 import logging
 import os
 import secrets
-import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .. import __version__
-from ..links.device import is_up
 from ..match.settings import SECOND
 from ..nat.translators import Translators
 from ..wire import sides
@@ -34,6 +32,7 @@ from .listing import Usage
 from .pump import Pump
 from .records import Records
 from .rules import Rules, now
+from .surroundings import Surroundings
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 TICK = 0.025  # seconds between two looks for expired flows
 WORKERS_TICK = 0.1  # the same where workers look by themselves: each look of the loop's takes their turns
 TICK_BUDGET = 1024  # rows a look visits: to end one costs a microsecond or two, and packets wait meanwhile
-LINKS_EVERY = 1.0  # seconds between two looks whether the interfaces are still there
-HOST_EVERY = 5.0  # seconds between two looks at the host's own ports and addresses
 SIDES = ("inside", "outside")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,7 +91,8 @@ class Gateway:
 
         self.attached = await self.on_host(host.attach, assembly.plan_of(resources, self.facts))
         self.opened.take(self.attached)
-        self.facts = await self.on_host(self.facts.attached, self.attached)
+        facts = await self.on_host(self.facts.attached, self.attached)
+        self.facts = replace(facts, mtus=self.opened.mtus)
         self.rules.ruleset = self.facts.rules(resources)
         for note in (*self.attached.notes, *assembly.mtu_notes(resources, self.opened.both)):
             log.event("note", text=note)
@@ -129,8 +127,9 @@ class Gateway:
                 loop.add_reader(link.fileno(), self.on_readable, side)
         for watcher in self.opened.watchers:
             loop.add_reader(watcher.fileno(), watcher.on_readable)
-        self.indexes = [socket.if_nametoindex(link.name) if link.fileno() >= 0 else 0 for link in self.opened.links]
-        self.tasks = [loop.create_task(work()) for work in (self.keep_time, self.watch_links, self.watch_host)]
+        self.surroundings = Surroundings(self)
+        work = self.keep_time, self.surroundings.watch_links, self.surroundings.watch_ports
+        self.tasks = [loop.create_task(one()) for one in work]
         if self.workers:
             self.workers.start()
 
@@ -200,62 +199,6 @@ class Gateway:
     def explain(self, packet: bytes, side: int) -> dict[str, Any]:
         with self.turn:
             return self.translator.explain(packet, side, self.clock())
-
-    async def watch_links(self) -> None:
-        """An interface that is gone, or a TUN that was taken down (its routes went with it), ends the gateway."""
-        while True:
-            await asyncio.sleep(LINKS_EVERY)
-            for why in self.lost_links():
-                return self.fail(why)
-            try:
-                self.read_again()
-            except Exception as error:  # our bug, about a packet: it must not end this watch
-                self.limiter.event("packet_failed", logging.ERROR, error=repr(error))
-
-    def read_again(self) -> None:
-        """libuv stops looking at a descriptor that had an error, such as ENETDOWN while its interface was down."""
-        loop = asyncio.get_running_loop()
-        for side, link in enumerate(self.opened.links):
-            if link.fileno() >= 0 and not self.workers:  # which look again by themselves
-                loop.remove_reader(link.fileno())
-                loop.add_reader(link.fileno(), self.on_readable, side)
-                self.on_readable(side)  # takes the error
-
-    def lost_links(self) -> Iterator[str]:
-        for link, known in zip(self.opened.links, self.indexes, strict=True):
-            if link.fileno() < 0:
-                continue
-            try:
-                same, up = socket.if_nametoindex(link.name) == known, is_up(link.name)
-            except OSError:
-                same = up = False
-            if not same:
-                yield f"the interface {link.name} is gone"
-            elif link.fileno() in self.opened.tuns and not up:
-                yield f"the TUN device {link.name} was taken down, and the routes into it are gone"
-
-    async def watch_host(self) -> None:
-        """Ports that the host begins to listen on are not allocated from then on, on addresses it shares."""
-        attached = self.attached
-        while attached is not None:
-            await asyncio.sleep(HOST_EVERY)
-            try:
-                listening = await self.on_host(attached.refresh)
-                self.opened.take(attached)
-            except Exception as error:
-                self.limiter.event("host_not_read", logging.ERROR, error=repr(error))
-                continue
-            if attached.shared and listening != self.facts.listening:
-                await self.avoid(listening)
-
-    async def avoid(self, listening: Mapping[str, frozenset[int]]) -> None:
-        """Rules that know of the ports the host listens on now."""
-        self.facts = replace(self.facts, listening=listening)
-        resources = self.rules.resources
-        ruleset = await asyncio.to_thread(self.facts.rules, resources)
-        if resources is self.rules.resources:  # else a reload came meanwhile, and knew of these ports
-            self.rules.ruleset = ruleset
-            self.decide_by(ruleset)
 
     async def use(self, resources: Resources, ruleset: Ruleset) -> None:
         """Swap the rules between two batches. What either set captures is captured meanwhile."""

@@ -48,17 +48,19 @@ class Pump:
                 break
             total += count
             self.batches[side] += 1
+            self.packets[side] += count
             self.translate(side)
             if not link.more and (total - before < DENSE or not link.linger(LINGER_NS)):
                 break
             before = total
-        self.packets[side] += total
         return total
 
     def translate(self, side: int, handed: bool = False) -> None:
-        """The batch at hand, which came in on `side`, and out with it."""
-        self.translator.translate(self.batch, side, self.clock(), handed)
-        self.send(self.batch)
+        """The batch at hand, which came in on `side`, and out with it: also where a frame met a bug of ours."""
+        try:
+            self.translator.translate(self.batch, side, self.clock(), handed)
+        finally:
+            self.send(self.batch)
 
     def copy(self, view: memoryview) -> bytes:
         """A part of the flow table as it is at one moment."""

@@ -70,8 +70,8 @@ class Reloader:
                 facts = self.gateway.facts
                 resources, ruleset = await asyncio.to_thread(self.build)
                 await self.gateway.use(resources, ruleset)
-                if self.gateway.facts is not facts:  # the host began to listen somewhere while these rules were built
-                    await self.gateway.avoid(self.gateway.facts.listening)
+                if self.gateway.facts is not facts:  # the host changed while these rules were built
+                    await self.gateway.surroundings.learn()
             except (ResourceErrors, HostError) as error:
                 self.refuse(why, error)
                 return False

@@ -145,10 +145,12 @@ class Worker(Pump):
 
     def translate(self, side: int, handed: bool = False) -> None:
         """See Pump; what belongs to other workers goes to them first."""
-        self.translator.translate(self.batch, side, self.clock(), handed)
-        if self.inboxes:
-            self.post(self.translator.post(self.batch, side))
-        self.send(self.batch)
+        try:
+            self.translator.translate(self.batch, side, self.clock(), handed)
+        finally:
+            if self.inboxes:
+                self.post(self.translator.post(self.batch, side))
+            self.send(self.batch)
 
     def send(self, batch: Batch) -> None:
         self.post_mail()

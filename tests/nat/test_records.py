@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.nat import row
 from gateway.testing import Simulator
 from gateway.wire import build as packets
 from gateway.wire import sides, tcp
@@ -184,3 +185,16 @@ def test_the_simulator_loses_none_however_many_there_are() -> None:
     told = sim.events()
     assert Counter(one["kind"] for one in told) == {"created": 20_000, "closed": 20_000}
     assert told[0]["time"] == "2026-01-01T00:00:00.000000Z" and sim.events() == []
+
+
+@pytest.mark.parametrize("pure", SPEEDS)
+def test_a_flow_that_carries_more_bytes_than_are_counted_keeps_its_name(pure: bool) -> None:
+    """They are counted in 48 bits, 2.6 days at 10 Gbit/s, and begin anew at 0."""
+    gate = Gate(pure=pure)
+    gate.send("192.168.1.2", 4000)
+    (before,) = gate.rows()
+    gate.engine.table.r64[gate.engine.flow * row.WORDS + row.OCTETS] |= row.OCTETS_MASK
+    gate.send("192.168.1.2", 4000)
+    (after,) = gate.rows()
+    assert (after.id, after.bytes) == (before.id, before.bytes - 1)
+    assert gate.translator.end_flow(before.id)

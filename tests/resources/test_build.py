@@ -269,3 +269,14 @@ def test_translation_agrees_with_calicos_rule_in_words(drawn: list[tuple[object,
     words_of = [(0, 0xFFFF << 32 | one) for one in (source, destination)]
     assert rules.translated(rules.flags(*words_of[0]), rules.flags(*words_of[1])) == expected
     assert decision.BOGON & rules.flags(*words_of[0]) == 0
+
+
+@pytest.mark.parametrize(("addresses", "carried", "mtus"), [
+    ("198.51.100.10", (65_535, 65_535), (1500, 1500)), ("198.51.100.10", (9000, 1000), (1500, 1000)),
+    ("'2001:db8::1'", (1000, 1400), (1280, 1400)),
+])
+def test_what_an_interface_carries_counts_where_it_is_less(addresses: str, carried: tuple[int, int],
+                                                           mtus: tuple[int, int]) -> None:
+    """No path is told to be narrower than IPv6 allows (RFC 8200 section 5)."""
+    rules = build(load(gateway(f"{{outside: {{driver: memory}}, addresses: [{addresses}]}}")), carried=carried)
+    assert (rules.settings.inside.mtu, rules.settings.outside.mtu) == mtus

@@ -147,6 +147,17 @@ def test_what_was_asked_of_the_host_needs_a_restart_and_each_mistake_has_its_pla
     assert world.ask() == EGRESS
 
 
+def test_an_interface_that_carries_less_from_now_on_makes_senders_send_less(either):
+    """Its MTU falls under spec.outside.mtu: what does not fit is not lost without a word, but answered (RFC 1191)."""
+    gateway = either.start()
+    assert "mtu = " not in either.pod.run(f"ping -c 1 -s 1400 -M do {SERVER}", check=False).stdout
+    either.node.run("ip link set eth0 mtu 1300")
+    either.until("senders are told", gateway)
+    time.sleep(0.3)
+    assert "mtu = 1300" in either.pod.run(f"ping -c 1 -W 2 -s 1400 -M do {SERVER}", check=False).stdout
+    either.node.run("ip link set eth0 mtu 1500")
+
+
 def test_masquerading_to_the_nodes_own_address(either):
     """No egress address given: the outside interface's own, shared with the host, port by port."""
     either.file.write_text(either.file.read_text().replace("{driver: xdp, interface: eth0}",
@@ -294,7 +305,8 @@ def test_an_outside_interface_that_was_down_is_used_again(either):
 def test_a_smaller_mtu_than_the_resources_say_is_told(world):
     world.node.run("ip link set eth0 mtu 1400")
     world.start()
-    assert "eth0 has an MTU of 1400" in world.log and "write mtu: 1400" in world.log
+    assert "eth0 has an MTU of 1400, less than spec.outside.mtu, 1500: that is what senders are told" in world.log
+    assert "mtu = 1400" in world.pod.run(f"ping -c 1 -W 2 -s 1450 -M do {SERVER}", check=False).stdout
 
 
 def test_signals_during_the_start_leave_nothing(either):

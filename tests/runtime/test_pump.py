@@ -100,7 +100,7 @@ def test_a_bug_in_the_look_for_lost_links_leaves_them_read(live):
         lines[0].inject(DYING)
         try:
             with pytest.raises(ValueError, match="a bug"):
-                gateway.read_again()
+                gateway.surroundings.read_again()
             lines[0].inject(ASKED)
             await asyncio.sleep(0.05)
             assert lines[1].taken(0.1)

@@ -159,7 +159,8 @@ def test_ports_the_host_begins_to_listen_on_during_a_reload_are_avoided_after_it
 
         def built():
             made = build_rules()
-            asyncio.run_coroutine_threadsafe(gateway.avoid({"tcp": frozenset({5000})}), loop).result()
+            learning = gateway.surroundings.learn(listening={"tcp": frozenset({5000})})
+            asyncio.run_coroutine_threadsafe(learning, loop).result()
             return made
         reloader.build = built
         assert await reloader.reload("test")

@@ -201,19 +201,22 @@ def test_flows_whose_time_is_up_are_ended_without_the_loop(started):
     started(story)
 
 
-def test_a_bug_costs_a_batch_and_is_reported(started):
+def test_a_bug_costs_a_packet_and_is_reported(started):
     async def story(thread, inside, outside):
         def broken(*_):
             raise ValueError("a bug")
         thread.translator.answer = broken
-        inside.inject(DYING)
+        with thread.turn:
+            for packet in (ASKED, DYING, ASKED):  # one batch
+                inside.inject(packet)
+        assert outside.taken() and outside.taken()
         while not thread.wrong:
             await asyncio.sleep(0.01)
-        assert str(thread.wrong[0]) == "a bug"
+        assert [str(one) for one in thread.wrong] == ["a bug"]
+        with thread.turn:  # given back
+            assert thread.translator.counters()["accept"] == 2 and list(thread.packets) == [3, 0]
         inside.inject(ASKED)
         assert outside.taken()
-        with thread.turn:  # given back
-            pass
     started(story)
 
 
