@@ -278,5 +278,5 @@ def test_translation_agrees_with_calicos_rule_in_words(drawn: list[tuple[object,
 def test_what_an_interface_carries_counts_where_it_is_less(addresses: str, carried: tuple[int, int],
                                                            mtus: tuple[int, int]) -> None:
     """No path is told to be narrower than IPv6 allows (RFC 8200 section 5)."""
-    rules = build(load(gateway(f"{{outside: {{driver: memory}}, addresses: [{addresses}]}}")), carried=carried)
+    rules = build(load(gateway(f"addresses: [{addresses}]")), carried=carried)
     assert (rules.settings.inside.mtu, rules.settings.outside.mtu) == mtus
