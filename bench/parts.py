@@ -42,9 +42,9 @@ PARTS = {
         [Masquerade, Gateway, Null, PacketGateway, PacketNull, XdpGateway, XdpNull, Forwarding]),
     "peers": Part(
         "beside slirp4netns and pasta, MTU 1500",
-        "TCP, small UDP, connections and latency, beside slirp4netns and pasta",
+        "TCP, small UDP, connections and latency, beside slirp4netns, pasta and a null forwarder",
         [one for one in measures.MEASURES if one.key != "new-udp"],
-        [*OURS, Slirp, Pasta]),
+        [*OURS, PacketNull, Slirp, Pasta]),
     "latency": Part(
         "round trips, idle and at half of the peak rate; core time of the whole machine",
         "p50 to p99.9 and worst, idle, under load, and while reloading and listing; core time a million packets",
