@@ -61,8 +61,9 @@ cdef class Rounds:
     cdef int read_inbox(self) except -1 nogil
     cdef int hand_over(self, int side, int count) except -1 nogil
     cdef int tick(self, int64_t now) except -1 nogil
-    cdef int64_t serve(self, int side) except -1 nogil
+    cdef int64_t serve(self, int side, int dense, int64_t linger) except -1 nogil
     cdef bint more(self, int side) noexcept nogil
+    cdef bint watch(self, int side, int64_t linger) noexcept nogil
     cdef int translate(self, int side, int count) except -1 nogil
     cdef int send(self, int count) except -1 nogil
     cdef finish(self, int side, int64_t now)

@@ -223,7 +223,7 @@ cdef class Rounds:
             self.tick(now)
             weigh(&self.urgency, now, self.wakeups[0] + self.wakeups[1], self.packets[0] + self.packets[1])
         for side in range(2):
-            if self.fds[side].revents and self.serve(side) == 0 and self.fds[side].revents != POLLIN:
+            if self.fds[side].revents and self.serve(side, 0, 0) == 0 and self.fds[side].revents != POLLIN:
                 self.fds[side].fd = -1  # an error that stays, such as ENETDOWN: looked at again with the next tick
         if self.fds[BELL].revents:
             self.read_inbox()
@@ -268,8 +268,15 @@ cdef class Rounds:
         self.engine.end_expired(now >> row.TICK_SHIFT & bits.M32, TICK_BUDGET)
         return 0
 
-    cdef int64_t serve(self, int side) except -1 nogil:
-        """Translate what waits on `side`, up to the bound; returns the number of frames read."""
+    def on_readable(self, int side, int dense, int64_t linger):
+        """`Pump.on_readable`, on the loop: there the GIL is kept, since to get it back may take long."""
+        return self.serve(side, dense, linger)
+
+    cdef int64_t serve(self, int side, int dense, int64_t linger) except -1 nogil:
+        """Translate what waits on `side`, up to the bound; returns the number of frames read.
+
+        linger: nanoseconds to look for more where `dense` frames came at once.
+        """
         cdef int count, number
         cdef int64_t total = 0
         self.wakeups[side] += 1
@@ -282,12 +289,15 @@ cdef class Rounds:
             self.packets[side] += count
             self.batch.count = count
             self.translate(side, count)
-            if not self.more(side):
+            if not self.more(side) and (linger == 0 or count < dense or not self.watch(side, linger)):
                 break
         return total
 
     cdef bint more(self, int side) noexcept nogil:
         return self.inside.more if side == sides.INSIDE else self.outside.more
+
+    cdef bint watch(self, int side, int64_t linger) noexcept nogil:
+        return self.inside.watch(linger) if side == sides.INSIDE else self.outside.watch(linger)
 
     cdef int translate(self, int side, int count) except -1 nogil:
         cdef int64_t now = clock()

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from ..nat import row
 from ..wire import bits, sides
-from .pump import BATCHES_A_WAKEUP
+from .pump import BATCHES_A_WAKEUP, Pump
 
 if TYPE_CHECKING:
     from ..wire.batch import Batch
-    from .pump import Pump
 
 TICK_NS = 6_250_000
 TICK_BUDGET = 256
@@ -87,6 +86,9 @@ class Rounds:
         """`run` returns after the batches at hand, whether it was called already or will be."""
         self._stopping = True
         os.eventfd_write(self._waker, 1)
+
+    def on_readable(self, side: int, dense: int, linger: int) -> int:
+        return Pump.on_readable(self.pump, side)
 
     def enter(self) -> None:
         with self._queue:

@@ -33,6 +33,7 @@ from .pump import Pump
 from .records import Records
 from .rules import Rules, now
 from .surroundings import Surroundings
+from .worker import LoopPump
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Gateway:
         return None
 
     def make_pump(self) -> Pump:
-        return Pump(self.opened.both, self.translator.all[0], self.clock)
+        kind = LoopPump if all(link.fileno() >= 0 for link in self.opened.links) else Pump
+        return kind(self.opened.both, self.translator.all[0], self.clock)
 
     @property
     def pump(self) -> Pump:
@@ -233,6 +235,8 @@ class Gateway:
             task.cancel()
         if self.workers:
             await asyncio.to_thread(self.workers.stop)
+        else:
+            self.pump.close()
         for descriptor in [one.fileno() for one in self.opened.descriptors if one.fileno() >= 0]:
             loop.remove_reader(descriptor)
         self.collect_events()

@@ -55,6 +55,9 @@ class Pump:
             before = total
         return total
 
+    def close(self) -> None:
+        """It is not called again."""
+
     def translate(self, side: int, handed: bool = False) -> None:
         """The batch at hand, which came in on `side`, and out with it: also where a frame met a bug of ours."""
         try:

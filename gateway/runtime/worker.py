@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..nat import bounds
 from ..wire.batch import Batch
-from .pump import Pump
+from .pump import DENSE, LINGER_NS, Pump
 
 if TYPE_CHECKING:
     from ..links.link import Link, NextHopListener, NextHopSource
@@ -104,6 +104,22 @@ class Crossing:
     def interface_changed(self) -> None:
         with self.turn:
             self.link.interface_changed()
+
+
+class LoopPump(Pump):
+    """A pump on the loop whose wake-ups are compiled, as a worker's: with a frame or two each, they are what costs."""
+
+    def __init__(self, links: tuple[Link, Link], translator: Translator,
+                 clock: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__(links, translator, clock)
+        self.rounds = Rounds(self)
+        self.wakeups, self.batches, self.packets = self.rounds.wakeups, self.rounds.batches, self.rounds.packets
+
+    def on_readable(self, side: int) -> int:
+        return self.rounds.on_readable(side, DENSE, LINGER_NS)
+
+    def close(self) -> None:
+        self.rounds.close()
 
 
 class Worker(Pump):

@@ -9,6 +9,7 @@ from gateway.nat.translator import Translator
 from gateway.resources import load
 from gateway.resources.build import build as rules
 from gateway.runtime.pump import BATCHES_A_WAKEUP, DENSE, Pump
+from gateway.runtime.worker import LoopPump
 from gateway.wire import build, sides
 from gateway.wire.batch import FRAMES
 
@@ -111,3 +112,24 @@ def test_a_bug_in_the_look_for_lost_links_leaves_them_read(live):
                 line.end.close()
                 line.far.close()
     live(story)
+
+
+@pytest.mark.parametrize("kind", [Pump, LoopPump])
+def test_a_wakeup_of_either_kind_does_the_same(kind):
+    """On the loop it is compiled, where both sides have descriptors."""
+    inside, outside = lines = Line("in"), Line("out")
+    one = kind(lines, Translator(rules(load(RESOURCES)), 1))
+    for packet in (ASKED, DYING, ASKED):
+        inside.inject(packet)
+    while one.on_readable(sides.INSIDE):
+        pass
+    assert [outside.taken()[12:16] for _ in range(2)] == [bytes([198, 51, 100, 10])] * 2
+    assert inside.taken()[20] == 11  # time exceeded, from Python
+    outside.inject(build.udp_datagram("203.0.113.7", 53, "198.51.100.10", 40000, b"!"))
+    assert one.on_readable(sides.OUTSIDE) == 1
+    assert inside.taken()[16:20] == bytes([192, 168, 1, 2])
+    assert list(one.packets) == [3, 1] and one.wakeups[sides.OUTSIDE] == 1 and one.own_packets == 1
+    one.close()
+    for line in lines:
+        line.end.close()
+        line.far.close()
