@@ -105,7 +105,7 @@ class Gateway:
         return None
 
     def make_pump(self) -> Pump:
-        kind = LoopPump if all(link.fileno() >= 0 for link in self.opened.links) else Pump
+        kind = LoopPump if all(hasattr(link, "calls") for link in self.opened.links) else Pump
         return kind(self.opened.both, self.translator.all[0], self.clock)
 
     @property
