@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -37,8 +38,10 @@ def namespaces() -> set[Path]:
 
 def gateways() -> set[str]:
     """Processes that run a lab's gateway, by the folder of its files."""
-    lines = [path.read_bytes().replace(b"\0", b" ").decode() for path in Path("/proc").glob("[0-9]*/cmdline")
-             if path.exists()]
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode())
     return {found[0] for line in lines if (found := re.search(r"/gateway-lab-\w+/", line))}
 
 
