@@ -258,7 +258,7 @@ def mtu_notes(resources: Resources, links: tuple[Link, Link]) -> Iterator[str]:
     for name, side, link in (("inside", spec.inside, links[0]), ("outside", spec.outside, links[1])):
         if link.mtu < side.mtu:
             yield (f"{link.name} has an MTU of {link.mtu}, less than spec.{name}.mtu, {side.mtu}: that is what "
-                   f"senders are told")
+                   "senders are told")
 
 
 def port_counts(settings: Settings) -> dict[str, int]:

@@ -63,7 +63,11 @@ class Pump:
         try:
             self.translator.translate(self.batch, side, self.clock(), handed)
         finally:
-            self.send(self.batch)
+            self.deliver(side)
+
+    def deliver(self, side: int) -> None:
+        """The translated batch, which came in on `side`."""
+        self.send(self.batch)
 
     def copy(self, view: memoryview) -> bytes:
         """A part of the flow table as it is at one moment."""

@@ -159,14 +159,11 @@ class Worker(Pump):
     def copy(self, view: memoryview) -> bytes:
         return self.rounds.copy(view)
 
-    def translate(self, side: int, handed: bool = False) -> None:
+    def deliver(self, side: int) -> None:
         """See Pump; what belongs to other workers goes to them first."""
-        try:
-            self.translator.translate(self.batch, side, self.clock(), handed)
-        finally:
-            if self.inboxes:
-                self.post(self.translator.post(self.batch, side))
-            self.send(self.batch)
+        if self.inboxes:
+            self.post(self.translator.post(self.batch, side))
+        super().deliver(side)
 
     def send(self, batch: Batch) -> None:
         self.post_mail()

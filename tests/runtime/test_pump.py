@@ -109,8 +109,7 @@ def test_a_bug_in_the_look_for_lost_links_leaves_them_read(live):
             gateway.opened.sides = kept
             for line in lines:
                 loop.remove_reader(line.fileno())
-                line.end.close()
-                line.far.close()
+                line.close()
     live(story)
 
 
@@ -131,5 +130,4 @@ def test_a_wakeup_of_either_kind_does_the_same(kind):
     assert list(one.packets) == [3, 1] and one.wakeups[sides.OUTSIDE] == 1 and one.own_packets == 1
     one.close()
     for line in lines:
-        line.end.close()
-        line.far.close()
+        line.close()

@@ -57,6 +57,10 @@ class Line:
     def write(self, packet: bytes, offload: bytes) -> bool:
         return self.end.send(offload + packet) > 0
 
+    def close(self) -> None:
+        self.end.close()
+        self.far.close()
+
     def inject(self, packet: bytes) -> None:
         self.far.send(OFFLOAD + packet)
 
@@ -82,8 +86,7 @@ def run(story):
         finally:
             thread.stop()
             for line in lines:
-                line.end.close()
-                line.far.close()
+                line.close()
     asyncio.run(whole())
 
 

@@ -38,8 +38,7 @@ def started(request, monkeypatch):
             finally:
                 workers.stop()
                 for line in (one for both in lines for one in both):
-                    line.end.close()
-                    line.far.close()
+                    line.close()
             assert wrong == []
         asyncio.run(whole())
     return run
