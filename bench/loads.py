@@ -112,10 +112,14 @@ def room_for(path: DataPath, flows: int) -> Iterator[None]:
 
 
 def offered(path: DataPath, seconds: float) -> Figures:
-    """Delivered at each of the same offered rates, in thousands of packets a second, and at all that can be sent."""
+    """Delivered at each of the same offered rates, in thousands of packets a second, and at all that can be sent.
+
+    A sender that others keep from its core offers less than it should: what got lost on the way is told apart.
+    """
     figures = {}
     for rate in OFFERED:
-        figures[f"delivered of {rate}"] = delivered(path, Blast(10, 100, seconds, rate=rate * 1e3))[1] / 1e3
+        sent, got = delivered(path, Blast(10, 100, seconds, rate=rate * 1e3))
+        figures |= {f"delivered of {rate}": got / 1e3, f"loss rate of {rate}": 100 * max(sent - got, 0) / sent}
     most, got = delivered(path, Blast(10, 100, seconds))
     return figures | {"delivered of all": got / 1e3, "all that was offered": most / 1e3}
 
@@ -137,6 +141,8 @@ FLOW_MEASURES = [Measure(f"flows-{flows}", many(flows),
                          {f"udp, {flows} flows": "kpps"}) for flows in FLOWS]
 OVERLOAD_MEASURES = [
     Measure("throughput", throughput, {"throughput": "kpps"}),
-    Measure("offered", offered, {**{f"delivered of {rate}": "kpps" for rate in OFFERED},
-                                 "delivered of all": "kpps", "all that was offered": "kpps"}),
+    Measure("offered", offered,
+            {name: unit for rate in OFFERED for name, unit in ((f"delivered of {rate}", "kpps"),
+                                                               (f"loss rate of {rate}", "%"))}
+            | {"delivered of all": "kpps", "all that was offered": "kpps"}),
 ]
