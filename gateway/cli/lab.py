@@ -33,6 +33,8 @@ def lab(name: str = typer.Argument(None, metavar="NAME", help="The lab to build;
         return listing(list(known.values()), output)
     if name not in known:
         out.stop(f"there is no lab {name!r}: one of {', '.join(known)}", out.BAD_INPUT)
+    if output is out.Form.JSON:
+        out.stop("-o json is for the list of labs: leave the name out", out.BAD_INPUT)
     from rich.console import Console
 
     from labs import Unable

@@ -92,8 +92,7 @@ class Engine:
         """
         if base <= 0 or base > self.table.high_water or not self.r8[base * row.BYTES + row.FLAGS] & row.USED:
             return 0
-        if self.sources.active:
-            self.sources.release(base)
+        self.sources.release(base)
         self.records.closed(base, reason, late)
         return self.table.close(base)
 

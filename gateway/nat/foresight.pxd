@@ -24,7 +24,7 @@ cdef class Foresight:
     cdef int64_t size, number, guessed
     cdef uint64_t source_high, source_low, destination_high, destination_low, ports
     cdef readonly uint64_t[::1] own, reply, external
-    cdef readonly uint32_t[::1] egress
+    cdef readonly uint32_t[::1] egress, holder
     cdef uint32_t[::1] frames
 
     cpdef bind(self, Batch batch)
@@ -32,7 +32,6 @@ cdef class Foresight:
     cpdef int run(self, int64_t side) except? -1 nogil
     @cython.locals(word=int64_t, words=Span32)
     cdef inline int read(self, int64_t at) except? -1 nogil
-    @cython.locals(label=uint64_t, mapped=bint, egress=int64_t, leaves=uint64_t, high=uint64_t, low=uint64_t)
+    @cython.locals(label=uint64_t, mapped=bint, holder=int64_t, egress=int64_t, leaves=uint64_t,
+                   high=uint64_t, low=uint64_t)
     cdef inline int guess(self, int64_t frame) except? -1 nogil
-    @cython.locals(found=int64_t)
-    cdef inline int64_t guess_egress(self) except? -1 nogil

@@ -18,8 +18,9 @@ from .table import FlowTable
 
 
 class Foresight:
-    """By frame: own, the key of its source endpoint's mapping, 0 if not known. egress: 1 + the number of the egress
-    address it is guessed to get, 0 for no guess; reply, external: the keys of its reply tuple and of its mapping then.
+    """By frame: own, the key of its source endpoint's mapping, 0 if not known. holder: its source's account, 0 if it
+    had none. egress: 1 + the number of the egress address it is guessed to get, 0 for no guess; reply, external: the
+    keys of its reply tuple and of its mapping then.
     """
 
     def __init__(self, lookahead: Lookahead, table: FlowTable, options: Options, sources: Sources) -> None:
@@ -37,6 +38,7 @@ class Foresight:
             self.own, self.reply = numbers(self.size, "Q"), numbers(self.size, "Q")
             self.external = numbers(self.size, "Q")
             self.egress, self.frames = numbers(self.size, "I"), numbers(self.size, "I")
+            self.holder = numbers(self.size, "I")
             self.guessed = 0
 
     def run(self, side: int) -> None:
@@ -72,8 +74,9 @@ class Foresight:
         if mapped:
             self.own[frame] = self.table.mapping_key(bounds.INTERNAL, self.source_high, self.source_low, 0, 0, label)
             prefetch.prefetch32(self.index, self.table.home(self.own[frame]))
-        egress, leaves = self.guess_egress(), sides.OUTSIDE
-        self.egress[frame] = egress
+        self.holder[frame] = holder = self.sources.find(self.source_high, self.source_low)
+        self.egress[frame] = egress = self.sources.r32[holder * account.QUADS + account.EGRESS] if holder else 0
+        leaves = sides.OUTSIDE
         if egress != 0:
             high, low = self.options.egress[2 * egress - 2], self.options.egress[2 * egress - 1]
             self.reply[frame] = self.table.key(
@@ -84,12 +87,3 @@ class Foresight:
             if mapped:
                 self.external[frame] = self.table.mapping_key(bounds.EXTERNAL, high, low, 0, 0, label)
                 prefetch.prefetch32(self.index, self.table.home(self.external[frame]))
-
-    def guess_egress(self) -> int:
-        """1 + the number of the egress address that the source has or would get; 0 for none."""
-        if self.sources.active:
-            found = self.sources.find(self.source_high, self.source_low)
-            return self.sources.r32[found * account.QUADS + account.EGRESS] if found else 0
-        if self.source_high == 0 and self.source_low >> 32 == bits.V4_MAPPED >> 32:
-            return self.options.egress_v4 != 0
-        return self.options.egress_v4 + 1 if self.options.egress_v6 else 0

@@ -43,7 +43,7 @@ cdef class Opener:
     cdef readonly int64_t verdict, row
     cdef bint knocking
 
-    @cython.locals(limit=int64_t)
+    @cython.locals(limit=int64_t, holder=int64_t)
     cpdef int64_t open(self, int64_t side, uint64_t key, uint32_t now, bint oversize) except? -1 nogil
     @cython.locals(verdict=int64_t, fits=bint)
     cdef inline int64_t judge(self, int64_t side, uint32_t now, bint oversize) except? -1 nogil

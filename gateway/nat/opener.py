@@ -60,8 +60,9 @@ class Opener:
         self.verdict = self.judge(side, now, oversize)
         if self.verdict != Verdict.ACCEPT:
             return 0
-        if self.sources.active and side == sides.INSIDE:
-            limit = self.sources.admit(self.packet.source_high, self.packet.source_low, self.records.now)
+        if side == sides.INSIDE:
+            holder = self.foresight.holder[self.frame] if self.frame >= 0 else 0
+            limit = self.sources.admit(self.packet.source_high, self.packet.source_low, holder, self.records.now)
             if limit != 0:
                 self.verdict = self.refuse_source(limit)
                 return 0
@@ -77,8 +78,7 @@ class Opener:
         if self.verdict != Verdict.ACCEPT:
             self.table.close(self.row)  # nobody has seen this row: it was no flow yet
             return 0
-        if self.sources.active:
-            self.sources.count(self.row)
+        self.sources.count(self.row)
         self.records.created(self.row)
         return self.row << 1
 
@@ -165,7 +165,7 @@ class Opener:
         if not self.choose_address():
             self.records.exhausted(record.ADDRESSES, self.decider.pool, 0, 0, 0)
             return Verdict.DROP_NO_EGRESS_ADDRESS
-        if self.sources.active and not self.sources.may_take_port():
+        if not self.sources.may_take_port():
             return self.refuse_source(record.PORTS)
         return self.choose_port(now)
 
@@ -215,7 +215,7 @@ class Opener:
         first, count = self.first_address(), self.addresses()
         if count == 0:
             return False
-        self.use_address(self.sources.paired(first, count) if self.sources.active else first)
+        self.use_address(self.sources.paired(first, count))
         return True
 
     def first_address(self) -> int:
@@ -233,7 +233,7 @@ class Opener:
 
     def choose_port(self, now: int) -> int:
         found = self.find_port(now)
-        if found == 0 and self.sources.active and self.sources.holds_nothing():
+        if found == 0 and self.sources.holds_nothing():
             found = self.find_elsewhere(now)
         if found == 0:
             if not self.options.rewritable[self.packet.protocol]:

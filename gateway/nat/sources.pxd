@@ -17,16 +17,12 @@ cdef class Sources:
     cdef readonly uint64_t[::1] r64
     cdef uint64_t key0, key1
     cdef readonly list egress
-    cdef readonly bint active
     cdef public bint rehearsing
     cdef readonly int64_t capacity, known, account, first6
     cdef int64_t oldest, newest
     cdef readonly uint64_t flow_limit, port_limit, rate
 
-    @cython.locals(word=int64_t, at=int64_t, external=int64_t)
-    cpdef take_over(self, int64_t member)
-
-    cpdef int64_t admit(self, uint64_t high, uint64_t low, uint64_t now) except? -1 nogil
+    cpdef int64_t admit(self, uint64_t high, uint64_t low, int64_t guess, uint64_t now) except? -1 nogil
     @cython.locals(at=int64_t, paid=uint64_t)
     cdef bint take(self, uint64_t now) except? -1 nogil
     cpdef bint may_take_port(self) except? -1 nogil
@@ -52,8 +48,10 @@ cdef class Sources:
 
     @cython.locals(found=int64_t)
     cpdef inline int64_t find(self, uint64_t high, uint64_t low) except? -1 nogil
+    @cython.locals(at=int64_t)
+    cdef inline bint is_held_by(self, int64_t number, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(found=int64_t, word=int64_t)
-    cdef inline int64_t enter(self, uint64_t high, uint64_t low) except? -1 nogil
+    cdef inline int64_t enter(self, uint64_t high, uint64_t low, int64_t guess) except? -1 nogil
     @cython.locals(opened=int64_t, bucket=int64_t)
     cdef int64_t open(self, uint64_t high, uint64_t low) except? -1 nogil
     @cython.locals(at=int64_t, word=int64_t)

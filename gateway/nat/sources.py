@@ -24,7 +24,6 @@ from .table import FlowTable
 class Sources:
     """One account more than the table has rows: so one is idle whenever another address asks for one.
 
-    active: whether there is anything to count; without limits, and with one egress address a family, there is not.
     account: that of the last source `admit` looked at.  hosts: by egress address, IPv4's first, how many keep it.
     rehearsing: nothing that is asked leaves a trace.
     """
@@ -35,55 +34,24 @@ class Sources:
         self.capacity = table.capacity + 1
         self.egress: list[tuple[int, int]] = []
         self.hosts = memoryview(bytearray(4)).cast("I")
-        self.active = self.rehearsing = False
-        self.rate = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """No accounts. Memory is touched only when used."""
-        memory = reserve((self.capacity + 1) * account.BYTES)
+        self.rehearsing = False
+        memory = reserve((self.capacity + 1) * account.BYTES)  # touched only when used
         self.r32, self.r64 = memory.cast("I"), memory.cast("Q")
         self.buckets = reserve(self.capacity * 4).cast("I")
         self.known = self.oldest = self.newest = self.account = 0
 
     def use(self, settings: Settings) -> None:
         """Take over another ruleset's limits and egress addresses. Not for the packet path."""
-        limits, before, was_active, was_rate = settings.limits, self.egress, self.active, self.rate
+        limits, before = settings.limits, self.egress
         self.flow_limit, self.port_limit = limits.flows_per_source, limits.ports_per_source
         self.rate = limits.new_flows_per_second_per_source
         self.first6, self.egress = len(settings.egress4), [*settings.egress4, *settings.egress6]
-        moved = self.egress != before
-        if moved:
-            self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
-        self.active = (self.flow_limit | self.port_limit | self.rate != 0
-                       or len(settings.egress4) > 1 or len(settings.egress6) > 1)
-        if self.active and not was_active:
-            self.forget()
-            self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
-            for member in range(1, self.table.high_water + 1):
-                if self.t8[member * row.BYTES + row.FLAGS] & row.USED:
-                    self.take_over(member)
-        elif self.active:
-            if moved:  # never in a gateway that runs: with a million hosts it takes a tenth of a second
-                self.pair_anew(before)
-            if self.rate != was_rate:
-                for number in range(1, self.known + 1):
-                    self.r64[number * account.WORDS + account.PAID] = 0
-
-    def take_over(self, member: int) -> None:
-        """Count a row that began when nothing was counted; its host keeps the egress address that it uses."""
-        word = self.internal(member)
-        self.account = self.enter(self.t64[word], self.t64[word + 1])
-        self.count(member)
-        external = member * row.WORDS + row.REPLY_DESTINATION
-        used = self.t64[external], self.t64[external + 1]
-        at = self.account * account.QUADS + account.EGRESS
-        if self.from_inside(member) and used in self.egress and self.r32[at] == 0:
-            self.r32[at] = self.egress.index(used) + 1
-            self.hosts[self.r32[at] - 1] += 1
+        if self.egress != before:  # never in a gateway that runs: with a million hosts it takes a tenth of a second
+            self.pair_anew(before)
 
     def pair_anew(self, before: list[tuple[int, int]]) -> None:
         """Pairings follow their egress address to its new number; those whose address is gone end."""
+        self.hosts = memoryview(bytearray(4 * max(len(self.egress), 1))).cast("I")
         numbers = [0, *(self.egress.index(one) + 1 if one in self.egress else 0 for one in before)]
         for number in range(1, self.known + 1):
             at = number * account.QUADS + account.EGRESS
@@ -93,12 +61,12 @@ class Sources:
 
     # A new flow
 
-    def admit(self, high: int, low: int, now: int) -> int:
+    def admit(self, high: int, low: int, guess: int, now: int) -> int:
         """0 if this source may open a flow, which is then counted; else the limit it has reached (`nat.record`).
 
-        now: nanoseconds.
+        guess: the account that it may have; 0 for none.  now: nanoseconds.
         """
-        self.account = self.enter(high, low)
+        self.account = self.enter(high, low, guess)
         if self.flow_limit != 0 and self.r32[self.account * account.QUADS + account.FLOWS] >= self.flow_limit:
             return record.FLOWS
         if self.rate != 0 and not self.take(now):
@@ -175,7 +143,7 @@ class Sources:
         if (inside or port) and not self.rehearsing:
             if not inside:
                 word = self.internal(member)
-                self.account = self.enter(self.t64[word], self.t64[word + 1])
+                self.account = self.enter(self.t64[word], self.t64[word + 1], 0)
             at = self.account * account.QUADS
             if self.is_idle(self.account):
                 self.leave_idle(self.account)
@@ -219,13 +187,17 @@ class Sources:
     def find(self, high: int, low: int) -> int:
         """The account of an internal address; 0 if it has none."""
         found = self.buckets[self.bucket(high, low)]
-        while found and (self.r64[found * account.WORDS] != high or self.r64[found * account.WORDS + 1] != low):
+        while found and not self.is_held_by(found, high, low):
             found = self.r32[found * account.QUADS + account.CHAIN]
         return found
 
-    def enter(self, high: int, low: int) -> int:
+    def is_held_by(self, number: int, high: int, low: int) -> bool:
+        at = number * account.WORDS + account.ADDRESS
+        return self.r64[at] == high and self.r64[at + 1] == low
+
+    def enter(self, high: int, low: int, guess: int) -> int:
         """The account of an internal address, opened if need be. In a rehearsal a copy of it, account 0."""
-        found = self.find(high, low)
+        found = guess if guess and self.is_held_by(guess, high, low) else self.find(high, low)
         if self.rehearsing:
             for word in range(account.WORDS):
                 self.r64[word] = self.r64[found * account.WORDS + word] if found else 0

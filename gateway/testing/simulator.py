@@ -49,6 +49,12 @@ class Rooms:
         return cls(*(twin.interpreted(name) if pure else import_module(f"gateway.{name}") for name in names))
 
 
+def number_of(side: str) -> int:
+    if side not in SIDES:
+        raise ValueError(f"there is no side {side!r}: inside or outside")
+    return SIDES[side]
+
+
 class Simulator:
     """`resources`: anything `load()` takes; ResourceErrors when it is wrong. `pure`: the interpreted twins."""
 
@@ -73,13 +79,13 @@ class Simulator:
         """One IP packet arrives, with the virtio_net_hdr the link would have carried (default: all zero)."""
         if offload is not None and len(offload) != vnet.HEADER:
             raise ValueError(f"an offload header has {vnet.HEADER} bytes, not {len(offload)}")
-        self._translate(SIDES[side], [(packet, offload or NO_OFFLOAD)])
+        self._translate(number_of(side), [(packet, offload or NO_OFFLOAD)])
 
     def inject_many(self, side: str, packets: Iterable[bytes]) -> None:
         """Packets arrive in one read, or in as many as the batch size makes of them."""
         frames = [(packet, NO_OFFLOAD) for packet in packets]
         for first in range(0, len(frames), self._batch.capacity):
-            self._translate(SIDES[side], frames[first : first + self._batch.capacity])
+            self._translate(number_of(side), frames[first : first + self._batch.capacity])
 
     @overload
     def drain(self, side: str, offload: Literal[False] = False) -> list[bytes]: ...
@@ -87,7 +93,7 @@ class Simulator:
     def drain(self, side: str, offload: Literal[True]) -> list[tuple[bytes, bytes]]: ...
     def drain(self, side: str, offload: bool = False) -> list[bytes] | list[tuple[bytes, bytes]]:
         """What was emitted on that side since the last call; with `offload`, (virtio_net_hdr, packet)."""
-        queue = self._emitted[SIDES[side]]
+        queue = self._emitted[number_of(side)]
         frames = list(queue)
         queue.clear()
         return frames if offload else [packet for _, packet in frames]
@@ -135,7 +141,7 @@ class Simulator:
 
     def explain(self, packet: bytes, side: str = "inside") -> dict[str, Any]:
         """What would become of a packet and why; changes no state."""
-        explained: dict[str, Any] = self._translators.explain(packet, SIDES[side], self._now)
+        explained: dict[str, Any] = self._translators.explain(packet, number_of(side), self._now)
         return explained
 
     def _ruleset(self, resources: Resources) -> Any:

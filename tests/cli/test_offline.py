@@ -105,6 +105,11 @@ def test_without_a_gateway_it_is_status_3(gateway, words):
     assert done.returncode == 3 and "none.sock" in done.stderr and done.stdout == ""
 
 
+def test_a_lab_has_no_json(gateway):
+    done = gateway("lab", "nat-outgoing", "-o", "json")
+    assert done.returncode == 2 and "leave the name out" in done.stderr and done.stdout == ""
+
+
 @pytest.mark.parametrize("command", ["run", "lab", "validate", "explain", "flows", "flows end", "pools", "stats"])
 def test_every_command_helps_with_examples(gateway, command):
     done = gateway(*command.split(), "--help")

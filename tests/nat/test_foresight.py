@@ -27,16 +27,17 @@ def look(gate: Gate, *given: bytes, side: int = sides.INSIDE) -> None:
 @pytest.mark.parametrize("pure", SPEEDS)
 def test_a_right_guess_is_what_the_flow_is_found_by(pod: str, spoken: str, pure: bool) -> None:
     gate = Gate(pure=pure)
+    gate.inject(gate.packet(pod, 1, REMOTES[pod], 53, spoken), sides.INSIDE)  # from now on it keeps an egress address
     packet = gate.packet(pod, 40000, REMOTES[pod], 53, spoken)
     look(gate, packet)
     guessed = gate.engine.foresight
     guess = guessed.egress[0], guessed.reply[0], guessed.own[0], guessed.external[0]
     gate.inject(packet, sides.INSIDE)
     table = gate.engine.table
-    assert guess[0] == (2 if ":" in pod else 1) and guess[1] == table.row_key(1, sides.REPLY)
+    assert guess[0] == (2 if ":" in pod else 1) and guess[1] == table.row_key(2, sides.REPLY)
     mapped = spoken == "udp"  # only UDP's mapping is independent of the remote
-    assert guess[2] == (table.row_key(1, bounds.INTERNAL) if mapped else 0)
-    assert guess[3] == (table.row_key(1, bounds.EXTERNAL) if mapped else 0)
+    assert guess[2] == (table.row_key(2, bounds.INTERNAL) if mapped else 0)
+    assert guess[3] == (table.row_key(2, bounds.EXTERNAL) if mapped else 0)
 
 
 @pytest.mark.parametrize("pure", SPEEDS)
@@ -54,6 +55,7 @@ def test_a_host_that_keeps_no_egress_address_yet_gets_no_guess(pure: bool) -> No
 @pytest.mark.parametrize("pure", SPEEDS)
 def test_nothing_is_left_of_a_batch_before(pure: bool) -> None:
     gate = Gate(pure=pure)
+    assert gate.send("192.168.1.2", 9)
     new = [gate.packet("192.168.1.2", port, "203.0.113.1", 53, "udp") for port in (1, 2)]
     look(gate, *new)
     assert all(gate.engine.foresight.own[:2]) and all(gate.engine.foresight.egress[:2])

@@ -27,6 +27,14 @@ def test_it_drives_the_translator_that_others_import():
     assert type(Simulator(world())._translator) is Translator
 
 
+def test_there_are_two_sides():
+    sim = Simulator(world())
+    for call in (lambda: sim.inject("middle", DATAGRAM), lambda: sim.inject_many("middle", [DATAGRAM]),
+                 lambda: sim.drain("middle"), lambda: sim.explain(DATAGRAM, "middle")):
+        with pytest.raises(ValueError, match="'middle'"):
+            call()
+
+
 def test_draining_with_offload_headers():
     sim = Simulator(world())
     sim.inject("inside", DATAGRAM)
