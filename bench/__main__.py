@@ -14,7 +14,7 @@ from bench.parts import PARTS
 from bench.results import Results
 
 SAYS = {
-    "all": "memory and links, in a few minutes (the default)",
+    "all": "memory and links, in some ten minutes (the default)",
     "full": "everything below, in an hour or so",
     "memory": "the translator alone, up to a million flows",
     "exhaustion": "every port of an address in use",

@@ -42,8 +42,9 @@ def speeds() -> list[tuple[str, bool]]:
 
 
 def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_FLOWS,
-        pools: Iterable[int] = POOLS, most: int = 1_000_000) -> None:
-    """most: flows of the largest table, in which packets come in random order and whose memory is measured."""
+        pools: Iterable[int] = POOLS, most: int = 1_000_000, held: int = 1_000_000) -> None:
+    """most: flows of the largest table, in which packets come in random order.  held: flows whose memory is measured.
+    """
     from bench import scale, stalls
 
     if not engine.is_compiled():
@@ -62,7 +63,7 @@ def run(results: Results, rounds: int, flows: int = FLOWS, new_flows: int = NEW_
         say("ports running out")
         crowded(results, rounds)
     say("memory")
-    footprints(results, most)
+    footprints(results, held)
     say("")
 
 

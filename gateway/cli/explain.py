@@ -12,7 +12,8 @@ from . import out
 
 HELP = """Say what would become of a packet, and why, step by step. Changes nothing.
 
-With -f: of a gateway with these resources, offline. Without: of the gateway that runs. A port left out is
+With -f: of a gateway with these resources, offline: no interface of this host is looked at, so that egress addresses
+must be written there, and no port counts as the host's. Without: of the gateway that runs. A port left out is
 40000 for the source, and the protocol's best known one for the destination; for ICMP the source's port is
 the identifier.
 

@@ -31,7 +31,7 @@ class LogForm(StrEnum):
 
 Socket = typer.Option(None, "--socket", envvar="GATEWAY_SOCKET", metavar="PATH",
                       help="Where the control socket is made; default: by metadata.name in $RUNTIME_DIRECTORY, "
-                           "/run/gateway or $XDG_RUNTIME_DIR/gateway.")
+                           "/run/gateway, $XDG_RUNTIME_DIR/gateway or /tmp/gateway-UID.")
 Events = typer.Option(None, "--events", metavar="PATH", help="Append session events to this file, as JSON lines.")
 Log = typer.Option(LogForm.TEXT, "--log-format", help="Lines on standard error: text or json.")
 

@@ -39,8 +39,8 @@ MEANINGS: dict[int, tuple[str, str]] = {
     Verdict.DROP_UNSOLICITED: ("nobody inside asked for it", "RFC 4787 REQ-8"),
     Verdict.DROP_UNSOLICITED_SYN: ("a SYN nobody asked for: silence for 6 s, then port unreachable", "RFC 5382 REQ-4"),
     Verdict.DROP_FILTERED: ("for a mapping that exists, from a remote it does not admit", "RFC 4787 REQ-8"),
-    Verdict.DROP_NOT_SYN: ("TCP without a flow and without SYN", "RFC 7857 2"),
-    Verdict.DROP_BAD_FLAGS: ("a combination of TCP flags that no stack sends", "RFC 9293"),
+    Verdict.DROP_NOT_SYN: ("TCP without a flow, and no SYN alone", "RFC 7857 2"),
+    Verdict.DROP_BAD_FLAGS: ("in a flow, a combination of TCP flags that no stack sends", "RFC 9293"),
     Verdict.DROP_OUT_OF_WINDOW: ("a TCP segment that does not fit its connection", "RFC 5961"),
     Verdict.DROP_UNTRANSLATABLE: (
         "a protocol without ports, towards a remote that another host speaks it with",
@@ -84,15 +84,15 @@ MEANINGS: dict[int, tuple[str, str]] = {
         "its source has as many flows or ports as it may, or opens them too fast: host unreachable",
         "RFC 6888 REQ-4",
     ),
-    Verdict.REJECT_NOT_SYN: ("TCP without a flow and without SYN: reset", "RFC 9293 3.5.2"),
+    Verdict.REJECT_NOT_SYN: ("TCP without a flow, and no SYN alone: reset", "RFC 9293 3.5.2"),
 }
 
 
 PREFACE = """# Verdicts
 
-Every packet gets exactly one. The name is the counter (`gateway stats`), the metric's label, what `gateway
-explain` says, and the comment in a capture. `drop_` did not pass; `reject_` did not pass and its sender was
-told; the rest passed, were answered, or are the host's own. This page is written by
+Every packet gets exactly one. The name is the counter (`gateway stats`), the metric's label and what `gateway
+explain` says. `drop_` did not pass; `reject_` did not pass and its sender was told, as long as
+`limits.icmpErrorsPerSecond` allows; the rest passed, were answered, or are the host's own. This page is written by
 `python -m gateway.nat.meanings`.
 
 | verdict | meaning | source |

@@ -71,9 +71,7 @@ def port_clashes(whole: Resources) -> Iterator[ResourceError]:
 
 def share_clashes(whole: Resources) -> Iterator[ResourceError]:
     """Ports are dealt out among workers by blocks; each needs some of whatever range is given."""
-    gateway, pairs = whole.gateway, [whole.gateway.spec.nat.given_range, whole.felix.nat_port_range]
-    lowest = max((pair[0] for pair in pairs if pair), default=1)
-    highest = min((pair[1] for pair in pairs if pair), default=65_535)
+    gateway, (lowest, highest) = whole.gateway, whole.nat_ports or (1, 65_535)
     blocks = {port_block(port) for port in (*range(lowest, highest + 1, 16), highest)}
     workers = gateway.spec.workers
     if workers > 1 and len({block % workers for block in blocks}) < workers:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from .fields import PortPair
 from .kinds.felix import FelixConfiguration, FelixSpec, effective
 from .kinds.gateway import Gateway
 from .kinds.ippool import IPPool
@@ -56,3 +57,9 @@ class Resources:
     def felix(self) -> FelixSpec:
         """What the FelixConfigurations say together about this node."""
         return effective(list(self.of(FelixConfiguration)), self.gateway.name, self.labels)
+
+    @cached_property
+    def nat_ports(self) -> PortPair | None:
+        """Which ports were given for TCP and UDP: portRange, narrowed by natPortRange; None if neither was."""
+        pairs = [pair for pair in (self.gateway.spec.nat.given_range, self.felix.nat_port_range) if pair]
+        return (max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)) if pairs else None

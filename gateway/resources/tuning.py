@@ -21,7 +21,6 @@ CLAMP = {"Auto": int(Clamp.AUTO), "Off": int(Clamp.OFF)}
 def settings(resources: Resources, inside: list[Address], outside: list[Address], egress: list[Address],
              shared: set[Address], listening: Mapping[str, frozenset[int]], carried: tuple[int, int]) -> Settings:
     spec, nat = resources.gateway.spec, resources.gateway.spec.nat
-    narrow = resources.felix.nat_port_range
     least = LEAST_MTU_V6 if any(one.version == 6 for one in egress) else 0
     return Settings(
         inside=SideSettings(min(spec.inside.mtu, max(carried[0], least)), tuple(words(one) for one in inside)),
@@ -29,9 +28,9 @@ def settings(resources: Resources, inside: list[Address], outside: list[Address]
         egress4=tuple(words(one) for one in egress if one.version == 4),
         egress6=tuple(words(one) for one in egress if one.version == 6),
         shared=frozenset(words(one) for one in shared),
-        tcp_ports=ports(nat.given_range, narrow, listening.get("tcp", frozenset())),
-        udp_ports=ports(nat.given_range, narrow, listening.get("udp", frozenset())),
-        icmp_ports=ports(nat.given_range, None, frozenset()),
+        tcp_ports=ports(resources.nat_ports, listening.get("tcp", frozenset())),
+        udp_ports=ports(resources.nat_ports, listening.get("udp", frozenset())),
+        icmp_ports=ports(nat.given_range, frozenset()),
         tcp_mapping=SCOPES[nat.mapping.tcp], udp_mapping=SCOPES[nat.mapping.udp],
         tcp_filtering=SCOPES[nat.filtering.tcp], udp_filtering=SCOPES[nat.filtering.udp],
         port_preservation=nat.port_preservation,
@@ -47,13 +46,11 @@ def settings(resources: Resources, inside: list[Address], outside: list[Address]
     )
 
 
-def ports(wide: PortPair | None, narrow: PortPair | None, listening: frozenset[int]) -> Ports:
-    """natPortRange narrows portRange, and stands alone where that is not given. Port 0 is never allocated."""
-    if not wide and not narrow:
+def ports(given: PortPair | None, listening: frozenset[int]) -> Ports:
+    """Port 0 is never allocated."""
+    if not given:
         return Ports(excluded=listening)
-    pairs = [pair for pair in (wide, narrow) if pair]
-    lowest, highest = max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
-    return Ports(max(lowest, 1), highest, classes=False, excluded=listening)
+    return Ports(max(given[0], 1), given[1], classes=False, excluded=listening)
 
 
 def timeouts(given: gateway.Timeouts) -> Timeouts:

@@ -85,7 +85,7 @@ def plan_of(resources: Resources, facts: HostFacts) -> Plan:
         inside_cidrs=tuple(str(one) for one in captured if not isinstance(one, str)),
         captured_interfaces=tuple(one for one in captured if isinstance(one, str) and one != inside),
         egress_addresses=tuple(str(one) for one in egress),
-        port_range=spec.nat.port_range or PORTS,
+        port_range=resources.nat_ports or PORTS,
     )
 
 
@@ -95,11 +95,14 @@ def beyond_update(attached: Attached | None, resources: Resources,
     if attached is None:
         return
     old, new = attached.plan, plan_of(resources, facts)
-    for name in (one.name for one in fields(old) if one.name not in UPDATABLE):
+    free = UPDATABLE if attached.shared else (*UPDATABLE, "port_range")  # the host has no ports of other addresses
+    for name in (one.name for one in fields(old) if one.name not in free):
         was = getattr(old, name)
         if was != getattr(new, name):
             sign = "-" if name == "port_range" else ", "
             words = sign.join(map(str, was)) or "not given" if isinstance(was, tuple) else was
+            if name == "port_range" and resources.felix.nat_port_range:
+                words += ", natPortRange counted"
             yield PLACES.get(name, ("spec",)), f"was {words}"
 
 

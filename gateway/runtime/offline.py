@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..nat.translators import Translators
+from ..nat.verdict import NAMES, Verdict
 from ..resources.build import build
 from .reload import read
+
+MASQUERADE = "no egress address is written: a gateway that runs has its outside interface's, not known offline"
 
 
 def explain(sources: Sequence[str], packet: bytes, side: int) -> dict[str, Any]:
     """What would become of a first packet. Raises ResourceErrors."""
-    answer: dict[str, Any] = Translators(build(read(sources)), 0).explain(packet, side, 0)
+    resources = read(sources)
+    answer: dict[str, Any] = Translators(build(resources), 0).explain(packet, side, 0)
+    if answer["verdict"] == NAMES[Verdict.DROP_NO_EGRESS_ADDRESS] and not resources.gateway.spec.addresses:
+        answer["steps"].insert(-1, {"stage": "host", "says": MASQUERADE})
     return answer

@@ -26,8 +26,8 @@ from gateway.wire.batch import FRAME_MAX, NO_OFFLOAD
 SIDES = {"inside": sides.INSIDE, "outside": sides.OUTSIDE}
 SECOND = 1_000_000_000
 EPOCH = 1_767_225_600 * SECOND  # events are dated from 2026-01-01T00:00:00Z on
-TICK = SECOND // 10  # the running gateway's expiry timer
-TICK_BUDGET = 4096  # rows it visits each time
+TICK = SECOND // 10
+TICK_BUDGET = 4096  # rows visited each time: as many a second as in a running gateway, whose ticks come more often
 STEP_MAX = 8192  # rows looked at between two collections of events
 STEPS_MAX = 256  # of one advance(): a longer way is gone in longer steps, each with the budget of those it skips
 

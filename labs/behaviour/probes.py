@@ -49,8 +49,8 @@ def unasked(report: Report, network: Ground, flags: str, port: int) -> None:
     before = counters(network.gateway)
     said = probe(report, network, f"-c 2 {flags} -s {port} -p 80")
     report.expect("nobody answers", "2 packets transmitted, 0 packets received", said)
-    report.expect_counted("both were dropped for beginning without SYN (`drop_not_syn`)", network.gateway, before,
-                          drop_not_syn=2, accept=0)
+    report.expect_counted("both were dropped for not beginning with a SYN alone (`drop_not_syn`)", network.gateway,
+                          before, drop_not_syn=2, accept=0)
 
 
 def messages(report: Report, network: Ground) -> None:

@@ -16,7 +16,7 @@ def results() -> Results:
     from bench import memory
 
     out = Results({})
-    memory.run(out, rounds=1, flows=70, new_flows=2000, pools=(10, 100), most=2000)
+    memory.run(out, rounds=1, flows=70, new_flows=2000, pools=(10, 100), most=2000, held=2000)
     return out
 
 

@@ -105,6 +105,13 @@ def test_without_a_gateway_it_is_status_3(gateway, words):
     assert done.returncode == 3 and "none.sock" in done.stderr and done.stdout == ""
 
 
+def test_offline_the_interfaces_own_addresses_are_not_known(gateway, tmp_path):
+    text = RESOURCES.replace("  addresses: [198.51.100.10, \"2001:db8:e::10\"]\n", "")
+    assert text != RESOURCES
+    done = gateway("explain", "-f", "-", *ASK, text=text)
+    assert done.returncode == 1 and "drop_no_egress_address" in done.stdout and "not known offline" in done.stdout
+
+
 def test_a_lab_has_no_json(gateway):
     done = gateway("lab", "nat-outgoing", "-o", "json")
     assert done.returncode == 2 and "leave the name out" in done.stderr and done.stdout == ""

@@ -135,16 +135,47 @@ def test_what_was_asked_of_the_host_needs_a_restart_and_each_mistake_has_its_pla
     gateway = world.start()
     changed = world.file.read_text()
     for old, new in (("interface: gw-inside", "mtu: 1400, interface: gw-inside, addresses: [10.99.0.1/32]"),
-                     ('addresses: [198.51.100.10, "2001:db8:e::10"]', "addresses: [198.51.100.11]"),
-                     ("spec:\n  inside", "spec:\n  nat: {portRange: 2000-3000}\n  inside")):
+                     ('addresses: [198.51.100.10, "2001:db8:e::10"]', "addresses: [198.51.100.11]")):
         changed = changed.replace(old, new)
     world.file.write_text(changed)
     world.until("reload_refused", gateway)
-    for place, field, was in (("6:20", "nat.portRange", "1024-65535"), ("7:30", "inside.mtu", "1500"),
-                              ("7:69", "inside.addresses", "not given"), ("9:14", "addresses", f"{EGRESS}, {EGRESS6}")):
+    for place, field, was in (("6:30", "inside.mtu", "1500"), ("6:69", "inside.addresses", "not given"),
+                              ("8:14", "addresses", f"{EGRESS}, {EGRESS6}")):
         assert f":{place}: Gateway/kernel-test: spec.{field}: was {was}; restart the gateway" in world.log
-    assert world.log.count("resource_error") == 4
+    assert world.log.count("resource_error") == 3
     assert world.ask() == EGRESS
+
+
+PORTS = """---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {natPortRange: "40000:40010"}
+"""
+
+
+def test_the_host_gives_up_the_ports_of_a_nat_port_range_on_its_own_address(world):
+    """They lie among those that the kernel picks its own from, and cannot be changed while it has given these up."""
+    world.replace('  addresses: [198.51.100.10, "2001:db8:e::10"]\n', "")
+    text = world.file.read_text()
+    world.file.write_text(text + PORTS)
+    gateway = world.start()
+    assert world.ask() == "198.51.100.1" and 40000 <= world.seen[-1][1] <= 40010
+    assert world.node.sysctl("net/ipv4/ip_local_reserved_ports") == "40000-40010"
+    world.file.write_text(text + PORTS.replace("40010", "40020"))
+    world.until("reload_refused", gateway)
+    assert "spec.nat.portRange: was 40000-40010, natPortRange counted; restart the gateway" in world.log
+
+
+def test_ports_of_addresses_that_the_host_has_not_may_change(world):
+    gateway = world.start()
+    world.file.write_text(world.file.read_text() + PORTS)
+    world.until("generation=2", gateway)
+    assert world.ask() == EGRESS and 40000 <= world.seen[-1][1] <= 40010
+    world.replace("spec:\n  inside", 'spec:\n  nat: {portRange: "40005-50000"}\n  inside')
+    world.until("generation=3", gateway)
+    assert world.ask() == EGRESS and 40005 <= world.seen[-1][1] <= 40010
+    assert world.node.sysctl("net/ipv4/ip_local_reserved_ports") == ""
 
 
 def test_an_interface_that_carries_less_from_now_on_makes_senders_send_less(either):
