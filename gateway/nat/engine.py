@@ -307,7 +307,7 @@ class Engine:
             if verdict == Verdict.ACCEPT:
                 lifetime = self.options.tcp_lifetime[self.r8[at + row.STATE]]
                 self.r32[base * row.QUADS + row.EXPIRES] = (now + lifetime) & bits.M32
-            return verdict
+            return Verdict.ACCEPT if verdict == state.PASSES else verdict
         queried = number == protocol.ICMP or number == protocol.ICMPV6
         if queried and self.packet.is_request() == (direction == sides.REPLY):
             return Verdict.DROP_UNSOLICITED

@@ -9,12 +9,15 @@ from ..match import decision
 from ..wire import bits, fault, icmp, ipv4, ipv6, kind, protocol, sides
 from ..wire import checksum as sums
 from ..wire.packet import Packet
-from . import row
+from . import row, state
 from .engine import Engine
 from .opener import difference, words32
 from .tcp import after
 from .verdict import Verdict
 
+# Errors that may have extensions behind their quote (RFC 4884).
+EXTENSIBLE = {4: {icmp.UNREACHABLE, icmp.TIME_EXCEEDED, icmp.PARAMETER_PROBLEM},
+              6: {icmp.UNREACHABLE6, icmp.TIME_EXCEEDED6}}
 # A later fragment of these does not say which flow it is of.
 PORTED = {protocol.TCP, protocol.UDP, protocol.UDPLITE, protocol.ICMP, protocol.ICMPV6, protocol.SCTP, protocol.DCCP}
 
@@ -54,6 +57,8 @@ class Errors:
         spoofed = self.judge_source(side, hidden)
         if spoofed is not Verdict.ACCEPT:
             return spoofed
+        if packet.end - packet.at > self.engine.options.mtu[leaves]:
+            self.shorten(index, self.engine.options.mtu[leaves])
         self.rewrite(base, direction, hidden, leaves)
         self.engine.batch.out[index] = leaves
         return Verdict.ACCEPT
@@ -93,7 +98,9 @@ class Errors:
             return True
         end = table.r32[base * row.QUADS + sender * row.TCP_STRIDE + row.TCP_END]
         sequence = self.quote.load32(self.quote.transport + 4)
-        oldest = end - (1 << max(table.r8[windows + direction], 16)) & bits.M32
+        unanswered = table.r8[windows + direction] == 0 and table.r8[base * row.BYTES + row.FLAGS] & row.WINDOW_KNOWN
+        reach = state.FAST_OPEN_MOST + 2 if unanswered else 1 << max(table.r8[windows + direction], 16)  # a SYN alone
+        oldest = end - reach & bits.M32
         return not after(sequence, end) and not after(oldest, sequence)
 
     def names_impossible_mtu(self) -> bool:
@@ -140,6 +147,22 @@ class Errors:
             return Verdict.DROP_SPOOFED_SOURCE
         confined = not hidden and source & decision.LOCAL_SCOPE and not target & decision.LOCAL_SCOPE
         return Verdict.DROP_LINK_SCOPE if confined else Verdict.ACCEPT
+
+    def shorten(self, index: int, most: int) -> None:
+        """Quote less, so that the error fits where it goes; extensions behind the quote are gone. Checksums follow."""
+        packet, batch = self.engine.packet, self.engine.batch
+        slab, at, transport = batch.slab, packet.at, packet.transport
+        if packet.load8(transport + icmp.TYPE) in EXTENSIBLE[packet.family]:
+            slab[transport + (icmp.QUOTE_LENGTH if packet.family == 4 else icmp.QUOTE_LENGTH6)] = 0
+        if packet.family == 4:
+            slab[at + ipv4.TOTAL_LENGTH : at + ipv4.TOTAL_LENGTH + 2] = most.to_bytes(2, "big")
+            sums.write_header_checksum(slab, at, transport)
+        else:
+            place = at + ipv6.PAYLOAD_LENGTH
+            slab[place : place + 2] = (most - ipv6.HEADER).to_bytes(2, "big")
+        batch.length[index] = most
+        packet.parse(at, most, False)
+        self.quote.parse(transport + icmp.HEADER, packet.end - transport - icmp.HEADER, True)
 
     def rewrite(self, base: int, direction: int, hidden: bool, leaves: int) -> None:
         """The quote becomes the packet as its sender sent it, the outer addresses those of the way back.

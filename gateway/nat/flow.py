@@ -17,8 +17,8 @@ PROTOCOLS = {protocol.TCP: "tcp", protocol.UDP: "udp", protocol.ICMP: "icmp", pr
              protocol.SCTP: "sctp", protocol.DCCP: "dccp", protocol.UDPLITE: "udplite", protocol.GRE: "gre",
              protocol.ESP: "esp", protocol.AH: "ah"}
 STATES = {state.NONE: "new", state.NEW: "new", state.ACTIVE: "active", state.SYN_SENT: "syn-sent",
-          state.SYN_RECEIVED: "syn-received", state.ESTABLISHED: "established", state.FIN_WAIT: "fin-wait",
-          state.CLOSING: "closing", state.RESET: "reset"}
+          state.SYN_RECEIVED: "syn-received", state.SYN_ANSWERED: "syn-received", state.ESTABLISHED: "established",
+          state.FIN_WAIT: "fin-wait", state.CLOSING: "closing", state.RESET: "reset"}
 ROW = struct.Struct(f"={row.WORDS}Q")
 
 

@@ -18,14 +18,15 @@ from .engine import Engine
 from .verdict import Verdict
 
 KNOCKS_MAX = 256
+Ends = tuple[int, int, int, int, int]
 
 
 class Knocks:
-    """Remembers up to KNOCKS_MAX unsolicited SYNs until their time is up."""
+    """Remembers up to KNOCKS_MAX unsolicited SYNs until their time is up; one sent again is told with the first."""
 
     def __init__(self, engine: Engine, answers: Answers, outbox: Outbox) -> None:
         self.engine, self.answers, self.outbox = engine, answers, outbox
-        self.waiting: deque[tuple[int, int, bytes]] = deque()
+        self.waiting: deque[tuple[int, int, bytes, Ends]] = deque()
 
     def use(self, settings: Settings) -> None:
         self.silence = settings.timeouts.tcp_inbound_syn
@@ -36,12 +37,17 @@ class Knocks:
         if len(self.waiting) < KNOCKS_MAX:
             sums.finish_checksum(self.engine.batch.slab, packet)  # what its sender left to the kernel is quoted
             data = bytes(self.engine.batch.slab[packet.at : packet.end])
-            self.waiting.append((now + self.silence, side, data))
+            ends = self.ends_of(packet)
+            if all(known != ends for *_, known in self.waiting):
+                self.waiting.append((now + self.silence, side, data, ends))
+
+    def ends_of(self, packet: Packet) -> Ends:
+        return (packet.source_high, packet.source_low, packet.destination_high, packet.destination_low, packet.ports)
 
     def tick(self, now: int) -> None:
         """Tell those whose time is up, unless somebody inside has meanwhile called them."""
         while self.waiting and self.waiting[0][0] <= now:
-            _, side, data = self.waiting.popleft()
+            _, side, data, _ = self.waiting.popleft()
             answer = self.judge(side, data, now)
             if answer is not None:
                 self.outbox.append((side, bytes(vnet.HEADER), answer))

@@ -98,7 +98,7 @@ class Options:
         opening, established, closing = (ticks(time) for time in (times.tcp_opening, times.tcp_established,
                                                                   times.tcp_closing))
         by_state = {state.NONE: opening, state.SYN_SENT: opening, state.SYN_RECEIVED: opening,
-                    state.ESTABLISHED: established, state.FIN_WAIT: established,
+                    state.SYN_ANSWERED: opening, state.ESTABLISHED: established, state.FIN_WAIT: established,
                     state.CLOSING: closing, state.RESET: closing}
         for number, lifetime in by_state.items():
             self.tcp_lifetime[number] = lifetime

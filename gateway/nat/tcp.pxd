@@ -34,6 +34,9 @@ cdef class Tracker:
     cdef inline int read(self, uint64_t direction) except? -1 nogil
     @cython.locals(flags=uint32_t)
     cdef int64_t restart(self, uint64_t present) except? -1 nogil
+    cdef int64_t challenge(self, uint64_t direction) noexcept nogil
+    @cython.locals(unanswered=bint)
+    cdef bint is_sent_again(self, uint64_t present) noexcept nogil
     cdef void believe(self) noexcept nogil
     @cython.locals(own=uint64_t, other=uint64_t)
     cdef void begin(self, uint64_t direction) noexcept nogil

@@ -15,24 +15,24 @@ from . import row, state
 from .table import FlowTable
 from .verdict import Verdict
 
-_S, _R, _E, _F, _C, _X = (state.SYN_SENT, state.SYN_RECEIVED, state.ESTABLISHED, state.FIN_WAIT, state.CLOSING,
-                          state.RESET)
+_S, _R, _B, _E, _F, _C, _X = (state.SYN_SENT, state.SYN_RECEIVED, state.SYN_ANSWERED, state.ESTABLISHED,
+                              state.FIN_WAIT, state.CLOSING, state.RESET)
 _N, _A = state.NONE, state.RESTART
 
 # Rows: what arrives. Columns: the state it arrives in. A cell: the state from then on. FIN leads to
 # CLOSING instead of FIN_WAIT once the other side has closed too. Columns NEW and ACTIVE are not TCP's.
 GRID = {
-    sides.ORIGINAL: {  # none new act  S   R   E   F   C   X
-        state.SYN:       (_A, _N, _N, _A, _A, _E, _F, _A, _A),  # sent again; port reuse after the end
-        state.SYN_ACK:   (_N, _N, _N, _S, _R, _E, _F, _C, _X),  # simultaneous open
-        state.ACK:       (_E, _N, _N, _S, _E, _E, _F, _C, _E),  # adopted; data after a RST: it was not believed
-        state.FIN:       (_F, _N, _N, _S, _F, _F, _F, _C, _X),
+    sides.ORIGINAL: {  # none new act  S   R   B   E   F   C   X
+        state.SYN:       (_A, _N, _N, _A, _A, _A, _E, _F, _A, _A),  # sent again; port reuse after the end
+        state.SYN_ACK:   (_N, _N, _N, _S, _B, _B, _E, _F, _C, _X),  # simultaneous open
+        state.ACK:       (_E, _N, _N, _S, _E, _E, _E, _F, _C, _E),  # adopted; data after a RST: it was not believed
+        state.FIN:       (_F, _N, _N, _S, _F, _F, _F, _F, _C, _X),
     },
     sides.REPLY: {
-        state.SYN:       (_N, _N, _N, _R, _R, _E, _F, _C, _X),  # simultaneous open
-        state.SYN_ACK:   (_N, _N, _N, _R, _R, _E, _F, _C, _X),
-        state.ACK:       (_N, _N, _N, _S, _R, _E, _F, _C, _E),  # in S: a half-open peer's, which the sender resets
-        state.FIN:       (_N, _N, _N, _S, _F, _F, _F, _C, _X),
+        state.SYN:       (_N, _N, _N, _R, _R, _B, _E, _F, _C, _X),  # simultaneous open
+        state.SYN_ACK:   (_N, _N, _N, _R, _R, _E, _E, _F, _C, _X),
+        state.ACK:       (_N, _N, _N, _S, _R, _E, _E, _F, _C, _E),  # in S: a half-open peer's, which the sender resets
+        state.FIN:       (_N, _N, _N, _S, _F, _F, _F, _F, _C, _X),
     },
 }  # fmt: skip
 
@@ -83,6 +83,8 @@ class Tracker:
         self.read(direction)
         if following == state.RESTART:
             return self.restart(present)
+        if present == state.SYN_SENT and event == state.ACK:
+            return self.challenge(direction)
         if self.is_half_open(present, direction, event):
             return Verdict.ACCEPT
         reborn = self.flow8[row.FLAGS] & row.REBORN != 0
@@ -92,11 +94,11 @@ class Tracker:
         if present == state.NONE:  # adopted mid-stream: the scale agreed on is unknown, so the widest is assumed
             self.flow8[row.TCP_SCALE] = tcp.WINDOW_SCALE_MAX << 4 | tcp.WINDOW_SCALE_MAX
             self.window <<= tcp.WINDOW_SCALE_MAX
-        if event == state.SYN_ACK and direction == sides.REPLY and present <= state.SYN_RECEIVED:
+        if event == state.SYN_ACK and direction == sides.REPLY and present <= state.SYN_ANSWERED:
             self.believe()
         if not self.fits(direction):
             return Verdict.DROP_OUT_OF_WINDOW
-        if event <= state.SYN_ACK and (present == state.SYN_SENT or present == state.SYN_RECEIVED):
+        if event <= state.SYN_ACK and state.SYN_SENT <= present <= state.SYN_ANSWERED:
             self.agree_scale(direction)
         self.slide(direction)
         if event == state.FIN:
@@ -115,17 +117,26 @@ class Tracker:
     def is_half_open(self, present: int, direction: int, event: int) -> bool:
         """Whether one end has forgotten the conversation that the other still holds (RFC 9293 section 3.5.1).
 
-        Its SYN, and the answer that makes it reset, pass and change nothing: whoever drops one of them leaves
-        that port unusable until the old flow's time is up. So does the SYN-ACK of a peer that has forgotten it too.
+        Its SYN, and the answer that makes it reset (`challenge`), pass and change nothing: whoever drops one of them
+        leaves that port unusable until the old flow's time is up. So does the SYN-ACK of a peer that has forgotten it
+        too.
         """
         if event == state.SYN_ACK:
             return direction == sides.REPLY and self.flow8[row.FLAGS] & row.REBORN != 0
-        if event == state.SYN:
-            passes = direction == sides.ORIGINAL and (present == state.ESTABLISHED or present == state.FIN_WAIT)
-            if passes and self.flow8[row.ARRIVES_ON] == sides.INSIDE:
-                self.flow8[row.FLAGS] |= row.REBORN
-            return passes
-        return event == state.ACK and present == state.SYN_SENT
+        passes = (event == state.SYN and direction == sides.ORIGINAL
+                  and (present == state.ESTABLISHED or present == state.FIN_WAIT))
+        if passes and self.flow8[row.ARRIVES_ON] == sides.INSIDE:
+            self.flow8[row.FLAGS] |= row.REBORN
+        return passes
+
+    def challenge(self, direction: int) -> int:
+        """An ACK in answer to a SYN, whose numbers nobody can judge: the SYN's sender resets whoever sent it.
+
+        It keeps no flow alive, and carries no data.
+        """
+        if direction == sides.REPLY and self.following != self.sequence:
+            return Verdict.DROP_OUT_OF_WINDOW
+        return state.PASSES
 
     def begins_anew(self, direction: int) -> bool:
         """Whether a host that was REBORN goes on with another conversation: then that one is adopted.
@@ -166,8 +177,11 @@ class Tracker:
         Whether a reused port's sequence number lies far enough ahead (RFC 9293 section 3.6.1) is for the peer to
         say: it may have forgotten the old conversation long ago.
         """
-        if present == state.SYN_RECEIVED and self.following == self.flow32[row.TCP_END]:
-            return Verdict.ACCEPT  # sent again: nothing new
+        if self.is_sent_again(present):
+            if present == state.SYN_SENT:
+                self.flow8[row.TCP_SCALE] = self.offered_scale() | state.UNSCALED << 4
+            self.slide(sides.ORIGINAL)
+            return Verdict.ACCEPT
         flags = self.flow8[row.FLAGS] & (row.USED | row.MAPPED | row.MAPPING_HEAD | row.KNOCKING)
         self.flow8[row.FLAGS] = flags | row.WINDOW_KNOWN
         self.flow8[row.STATE] = state.SYN_SENT
@@ -176,6 +190,11 @@ class Tracker:
         self.flow8[row.TCP_WINDOW + 1] = 0
         self.begin(sides.ORIGINAL)
         return Verdict.ACCEPT
+
+    def is_sent_again(self, present: int) -> bool:
+        """Whether a SYN is the one before, now with the data of a Fast Open or without (RFC 7413 section 4.2.2)."""
+        unanswered = state.SYN_SENT <= present <= state.SYN_ANSWERED
+        return unanswered and (self.flow32[row.TCP_END] - 1 - self.sequence) & bits.M32 <= state.FAST_OPEN_MOST
 
     def believe(self) -> None:
         """A SYN-ACK that acknowledges exactly what was sent is the peer's, whatever seemed to be before it.

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from ..match import decision
 from ..match.ruleset import AddressSet, Ruleset
 from ..wire.address import words
-from .fields import Address, Network
+from .fields import Address, Interface, Network
 from .kinds.ippool import IPPool
 from .reserved import RESERVED
 from .resources import Resources
@@ -32,7 +32,7 @@ def build(resources: Resources, *, shared: Collection[str] = frozenset(), inside
     held = {ip_address(one) for one in shared}
     return Ruleset(
         [*address_sets(resources), *own_sets(own_inside, own_outside, own_addresses([], (*inside, *outside))),
-         *egress_sets(egress, held)],
+         *egress_sets(egress, held), *broadcast_sets(spec.outside.addresses or map(ip_interface, outside), egress)],
         settings(resources, own_inside, own_outside, egress, held & set(egress), listening or {}, carried))
 
 
@@ -114,6 +114,13 @@ def egress_sets(egress: list[Address], held: set[Address]) -> Iterator[AddressSe
     for address in egress:
         flags = decision.EGRESS | (decision.SHARED if address in held else 0)
         yield address_set(ip_network(address), flags, "egress address")
+
+
+def broadcast_sets(outside: Iterable[Interface], egress: list[Address]) -> Iterator[AddressSet]:
+    """Of the networks that the outside interface is on (RFC 2644). Inside, every address of a block may be a pod's."""
+    for network in {one.network for one in outside if one.version == 4 and one.network.prefixlen < 31}:
+        if network.broadcast_address not in egress:
+            yield address_set(ip_network(network.broadcast_address), decision.BOGON, "directed broadcast")
 
 
 def address_set(cidr: Network, flags: int, name: str, pool: bool = False) -> AddressSet:

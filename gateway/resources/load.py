@@ -73,6 +73,8 @@ def resources_in(document: Document, errors: list[ResourceError]) -> list[Resour
         found = resource(document, errors)
         return [found] if found else []
     items = document.value["items"]
+    if items is None:  # as Go's tools write an empty list
+        return []
     if not isinstance(items, list):
         errors.append(document.error(("items",), f"must be a list, not {said(items)}; write one object a line with -"))
         return []

@@ -13,13 +13,24 @@ RESTART = "restart the gateway to change it, or put the old value back"
 
 def check_update(old: Resources, new: Resources) -> None:
     """Raises ResourceErrors if `new` cannot take the place of `old` in a running gateway."""
-    errors = [*gateway_changes(old, new)]
+    refuse([*gateway_changes(old, new), *changes_of_pools(old, new)])
+
+
+def check_pools(old: Resources, new: Resources) -> None:
+    """The same as far as Calico says so: whatever is fixed by a gateway's own links, memory and threads is left out."""
+    refuse([*changes_of_pools(old, new)])
+
+
+def refuse(errors: list[ResourceError]) -> None:
+    if errors:
+        raise ResourceErrors(errors)
+
+
+def changes_of_pools(old: Resources, new: Resources) -> Iterator[ResourceError]:
     before = {pool.name: pool for pool in old.pools}
     for pool in new.pools:
         if pool.name in before:
-            errors += pool_changes(before[pool.name], pool)
-    if errors:
-        raise ResourceErrors(errors)
+            yield from pool_changes(before[pool.name], pool)
 
 
 def gateway_changes(old: Resources, new: Resources) -> Iterator[ResourceError]:

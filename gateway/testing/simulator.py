@@ -20,6 +20,7 @@ from gateway import twin
 from gateway.nat.flow import Flow
 from gateway.resources import Resources, load
 from gateway.resources.build import build
+from gateway.resources.update import check_pools
 from gateway.wire import sides, vnet
 from gateway.wire.batch import FRAME_MAX, NO_OFFLOAD
 
@@ -61,7 +62,7 @@ class Simulator:
     def __init__(self, resources: Source, seed: int | bytes = 1, *, pure: bool = False) -> None:
         self._rooms = Rooms.of(pure)
         self._batch = self._rooms.batch.Batch()
-        loaded = load(resources)
+        loaded = self._resources = load(resources)
         self._workers = max(loaded.gateway.spec.workers, 1)
         self._translators = self._rooms.translators.Translators(self._ruleset(loaded), seed, self._workers)
         self._translator = self._translators.all[0]  # the only one, mostly
@@ -117,8 +118,15 @@ class Simulator:
             self._collect()
 
     def apply(self, resources: Source) -> None:
-        """Hot reload. ResourceErrors, and nothing changed, when the resources are wrong."""
-        self._translators.use(self._ruleset(load(resources)))
+        """Hot reload. ResourceErrors, and nothing changed, when the resources are wrong or change what a pool keeps.
+
+        What a gateway reads at start only, `limits.flows` and `workers`, stays as it was. Unlike one that runs, this
+        one takes other egress addresses: it has no links.
+        """
+        loaded = load(resources)
+        check_pools(self._resources, loaded)
+        self._translators.use(self._ruleset(loaded))
+        self._resources = loaded
 
     def counters(self) -> dict[str, int]:
         """Every verdict by name, zero ones too."""

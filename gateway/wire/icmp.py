@@ -7,6 +7,8 @@ ID = 4
 SEQUENCE = 6
 MTU = 6  # ICMPv4 fragmentation needed, 16 bits
 MTU6 = 4  # ICMPv6 packet too big, 32 bits
+QUOTE_LENGTH = 5  # of what is quoted, if extensions follow it (RFC 4884 section 4)
+QUOTE_LENGTH6 = 4
 HEADER = 8
 
 ECHO_REPLY = 0

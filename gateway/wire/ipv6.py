@@ -9,7 +9,7 @@ DESTINATION = 24
 HEADER = 40
 
 MINIMUM_MTU = 1280
-EXTENSIONS_MAX = 8  # headers walked before a packet counts as malformed
+EXTENSIONS_MAX = 8  # extension headers; a packet with more is refused
 
 FRAGMENT_HEADER = 8
 FRAGMENT_OFFSET = 2  # in the fragment header: offset and M flag

@@ -137,7 +137,7 @@ class Packet:
         """
         at = self.at + ipv6.HEADER
         following = self.u8[self.at + ipv6.NEXT_HEADER]
-        for _ in range(ipv6.EXTENSIONS_MAX):
+        for _ in range(ipv6.EXTENSIONS_MAX + 1):  # and what follows them
             if not (following == protocol.HOP_BY_HOP or following == protocol.ROUTING
                     or following == protocol.DESTINATION or following == protocol.FRAGMENT):
                 self.protocol = following

@@ -151,7 +151,8 @@ def test_lists_of_every_sort(gateway_text: str) -> None:
     typed = json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPPoolList", "items": [bare]})
     assert len(load(gateway_text + "---\n" + typed).pools) == 1
     assert len(load(json.dumps([GATEWAY, POOL]))) == 2
-    empty = "---\n---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: []\n"
+    empty = ("---\n---\n# nothing\n---\napiVersion: v1\nkind: List\nitems: []\n"
+             "---\napiVersion: v1\nkind: List\nitems: null\n")
     assert len(load(gateway_text + empty)) == 1
 
 
@@ -191,6 +192,7 @@ KINDS_WRONG = [
     ("kind: IPPool", "apiVersion", "is required; add apiVersion: projectcalico.org/v3"),
     ("kind: IPPool\napiVersion: v1", "apiVersion", "write projectcalico.org/v3 or crd.projectcalico.org/v1"),
     ("just text", "", "is the text 'just text', not a resource"),
+    ("kind: List\nitems: ''", "items", "must be a list, not"),
     ("kind: List\nitems: 5", "items", "must be a list, not the number 5"),
     ("kind: List\nitems: [5]", "", "is the number 5, not a resource"),
 ]

@@ -130,6 +130,15 @@ def test_resources_are_whatever_load_takes(tmp_path):
         assert seen(out(Simulator(source), DATAGRAM)).source == E4
 
 
+def test_a_reload_keeps_what_a_pool_keeps():
+    sim = Simulator(world())
+    moved = [{**one, "spec": {**one["spec"], "cidr": "10.99.0.0/16"}} if one["kind"] == "IPPool" else one
+             for one in world()]
+    with pytest.raises(ResourceErrors, match="CIDR cannot change"):
+        sim.apply(moved)
+    assert seen(out(sim, DATAGRAM)).source == E4
+
+
 def test_the_fixture_makes_simulators(simulator):
     assert isinstance(simulator(world(), seed=5), Simulator)
 

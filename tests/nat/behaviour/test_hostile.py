@@ -114,6 +114,18 @@ def test_land_and_spoofing_from_outside(make: Make, source: str) -> None:
     back(sim, answered(PSH | ACK, 5001, 1001, b"alive"))
 
 
+def test_directed_broadcasts_of_the_outside_are_nobodys(make: Make) -> None:
+    """RFC 2644, RFC 1812 section 4.3.2.7: no error, no echo and no packet for all hosts of its network at once."""
+    sim = make()
+    everybody = "198.51.100.255"
+    for packet in (build.echo(everybody, E4), build.tcp_segment(everybody, 5555, E4, 40000)):
+        assert refused(sim, packet, "outside") == "drop_bogon_source"
+    assert refused(sim, build.udp_datagram(A4, 7, everybody, 7)) == "drop_bogon_destination"
+    sim.advance(10)
+    assert sim.drain("outside") == sim.drain("inside") == []
+    assert seen(out(sim, build.udp_datagram("192.168.255.255", 7, S4, 7))).source == E4, "a pod may have it"
+
+
 def test_private_destinations_from_outside_reach_nobody(make: Make) -> None:
     """Someone on the outside link sends to a pod's own address (CVE-2020-8558 in spirit)."""
     sim = established(make())

@@ -5,9 +5,21 @@ import pytest
 from gateway.testing import Simulator
 from gateway.wire import build, protocol
 from tests.judge import assert_sound
-from tests.nat.behaviour.talk import ACK, PSH, SYN, Make, answered, asked, changed, established, replied, sent
+from tests.nat.behaviour.talk import (
+    ACK,
+    PSH,
+    SYN,
+    Make,
+    answered,
+    asked,
+    changed,
+    established,
+    inside,
+    replied,
+    sent,
+)
 from tests.seen import quoted, seen
-from tests.worlds import A4, A6, B4, E4, HOSTS, S4, S6, T4, back, forwarded, out, refused
+from tests.worlds import A4, A6, B4, E4, E6, HOSTS, S4, S6, T4, back, forwarded, out, refused
 
 ROUTER = "192.0.2.99"
 ROUTER6 = "2001:db8:99::1"
@@ -177,6 +189,31 @@ def test_extensions_stay(make: Make) -> None:
     assert seen(told).payload[4:8] == b"\0\x20\0\0"
     assert quoted(told) == forwarded(question)[:128] + stack
     assert_sound([told])
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("extended", [True, False])
+def test_a_quote_too_large_for_the_other_side_is_cut(make: Make, family: int, extended: bool) -> None:
+    """RFC 1812 section 4.3.2.3, RFC 4443 section 2.4: as much as fits; extensions behind it (RFC 4884) do not."""
+    sim = make(inside=inside(1300))
+    question = asked(family, bytes(1200))
+    source, egress = (ROUTER, E4) if family == 4 else (ROUTER6, E6)
+    rest = (b"\0\x20\0\0" if family == 4 else b"\x10\0\0\0") if extended else bytes(4)
+    about = out(sim, question) + bytes(180)
+    sim.inject("outside", build.icmp_message(source, egress, *((3, 3) if family == 4 else (1, 4)), rest + about))
+    [told] = sim.drain("inside")
+    assert len(told) == 1300 and seen(told).payload[4:8] == bytes(4)
+    assert quoted(told) == (forwarded(question) + bytes(180))[: len(quoted(told))]
+    assert_sound([told])
+
+
+def test_a_quoted_syn_is_the_one_that_was_sent(make: Make) -> None:
+    sim = make()
+    about = out(sim, sent(SYN, 90_000))
+    for number in (88_000, 24_464, 90_002):
+        forged = build.tcp_segment(E4, 40000, S4, 80, flags=SYN, sequence=number)
+        assert refused(sim, error(forged[:28]), "outside") == "drop_error_out_of_window"
+    assert seen(back(sim, error(about))).icmp == (3, 3)
 
 
 @pytest.mark.parametrize("sequence", [1001 - 200_000, 1001 + 200_000, 2**31])

@@ -56,6 +56,10 @@ def test_extension_headers_that_are_refused(make: Make, headers: list[tuple[int,
     assert sim.drain("inside") == []
 
 
+def test_eight_extension_headers_pass(make: Make) -> None:
+    assert seen(out(make(), chained(asked(6), *[(DESTINATION, b"\0" + PAD)] * 8))).source == E6
+
+
 def test_a_jumbogram_is_refused(make: Make) -> None:
     """RFC 2675: payload length 0 and an option with the real one; no link here carries it."""
     packet = chained(asked(6), (HOP, b"\0\xc2\x04\0\x01\0\0"))

@@ -23,9 +23,12 @@ def test_simultaneous_open(make: Make) -> None:
     out(sim, sent(SYN, 1000))
     back(sim, answered(SYN, 5000))
     out(sim, sent(SYN | ACK, 1000, 5001))
+    assert state(sim) == "syn-received"
     back(sim, answered(SYN | ACK, 5000, 1001))
-    out(sim, sent(ACK, 1001, 5001))
+    assert state(sim) == "established"  # without another ACK: each SYN is acknowledged
+    sim.advance(3600)
     back(sim, answered(PSH | ACK, 5001, 1001, b"both of us called"))
+    out(sim, sent(ACK, 1001, 5018))
     assert state(sim) == "established" and len(sim.flows()) == 1
 
 
@@ -52,8 +55,31 @@ def test_split_handshake(make: Make) -> None:
     back(sim, answered(SYN, 5000))
     out(sim, sent(SYN | ACK, 1000, 5001))
     back(sim, answered(ACK, 5001, 1001))
+    assert state(sim) == "established"
     out(sim, sent(PSH | ACK, 1001, 5001, b"request"))
     assert state(sim) == "established"
+
+
+def test_a_syn_that_is_not_answered_by_the_pod_opens_nothing_for_long(make: Make) -> None:
+    """The other side alone, with its SYN and whatever acknowledges ours, does not make it a connection of hours."""
+    sim = make()
+    out(sim, sent(SYN, 1000))
+    back(sim, answered(SYN, 5000))
+    back(sim, answered(SYN | ACK, 5000, 1001))
+    back(sim, answered(ACK, 5001, 1001))
+    assert state(sim) == "syn-received"
+
+
+def test_an_ack_in_answer_to_a_syn_carries_nothing_and_keeps_nothing_alive(make: Make) -> None:
+    """A half-open peer's, which makes the pod reset it (RFC 9293 section 3.5.1): its numbers are anybody's."""
+    sim = make()
+    out(sim, sent(SYN, 1000))
+    assert refused(sim, answered(PSH | ACK, 123_456, 999_999, b"x"), "outside") == "drop_out_of_window"
+    for _ in range(3):
+        sim.advance(79)
+        back(sim, answered(ACK, 123_456, 999_999))
+    sim.advance(10)
+    assert refused(sim, answered(ACK, 123_456, 999_999), "outside").startswith("drop_")
 
 
 def test_a_syn_with_data_and_its_answers(make: Make) -> None:
@@ -73,6 +99,29 @@ def test_a_fast_open_syn_repeated_without_its_data(make: Make) -> None:
     out(sim, sent(SYN, 1000))
     back(sim, answered(SYN | ACK, 5000, 1001))
     out(sim, sent(PSH | ACK, 1001, 5001, b"data"))
+    assert state(sim) == "established"
+
+
+@pytest.mark.parametrize(("first", "second"), [(b"GET", b""), (b"", b"GET"), (b"GET", b"GET"), (b"", b"")])
+def test_a_fast_open_syn_is_answered_whichever_came_through(make: Make, first: bytes, second: bytes) -> None:
+    for covered in {len(first), len(second)}:
+        sim = make()
+        out(sim, sent(SYN, 1000, payload=first))
+        sim.advance(1)
+        out(sim, sent(SYN, 1000, payload=second))
+        back(sim, answered(SYN | ACK, 5000, 1001 + covered))
+        out(sim, sent(PSH | ACK, 1001 + covered, 5001, b"GET"))
+        assert state(sim) == "established"
+
+
+def test_a_fast_open_syn_that_crosses_its_answer(make: Make) -> None:
+    sim = make()
+    out(sim, sent(SYN, 1000, payload=b"GET"))
+    back(sim, answered(SYN | ACK, 5000, 1004))
+    out(sim, sent(SYN, 1000))
+    assert state(sim) == "syn-received"
+    out(sim, sent(ACK, 1004, 5001))
+    back(sim, answered(PSH | ACK, 5001, 1004, b"page"))
     assert state(sim) == "established"
 
 
@@ -187,6 +236,17 @@ def test_an_unsolicited_syn_waits_six_seconds_for_an_answer(make: Make) -> None:
     sim.advance(0.3)
     [error] = sim.drain("outside")
     assert seen(error).icmp == (3, 3) and seen(error)[2:5] == (E4, 0, S4) and quoted(error) == syn
+
+
+def test_an_unsolicited_syn_sent_again_is_told_once(make: Make) -> None:
+    sim = make()
+    for pause in (1, 2, 10):
+        assert refused(sim, build.tcp_segment(S4, 5555, E4, 40000), "outside") == "drop_unsolicited_syn"
+        sim.advance(pause)
+    assert len(sim.drain("outside")) == 1
+    refused(sim, build.tcp_segment(S4, 5555, E4, 40000), "outside")
+    sim.advance(7)
+    assert len(sim.drain("outside")) == 1, "the next attempt is another"
 
 
 def test_no_answer_to_other_unsolicited_segments(make: Make) -> None:
