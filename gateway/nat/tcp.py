@@ -101,6 +101,8 @@ class Tracker:
         if event <= state.SYN_ACK and state.SYN_SENT <= present <= state.SYN_ANSWERED:
             self.agree_scale(direction)
         self.slide(direction)
+        if present == state.RESET and event == state.ACK:  # a challenge: its number is the next RST's (RFC 5961)
+            self.flow32[(1 - direction) * row.TCP_STRIDE + row.TCP_END] = self.acknowledgement
         if event == state.FIN:
             following = self.close(direction, following)
         self.flow8[row.STATE] = following

@@ -18,6 +18,31 @@ def closed(sim: Simulator) -> Simulator:
     return sim
 
 
+def test_a_reset_that_was_challenged_comes_again_with_the_number_asked_for(make: Make) -> None:
+    """RFC 5961 section 3.2: what the server sent last was lost behind the gateway, so its RST lies ahead for the pod."""
+    sim = established(make())
+    back(sim, answered(PSH | ACK, 5001, 1001, bytes(100)))
+    back(sim, answered(RST | ACK, 5101, 1001))
+    out(sim, sent(ACK, 1001, 5001))
+    assert state(sim) == "established"
+    for guess in (5000, 5002, 5050):
+        assert refused(sim, answered(RST, guess), "outside") == "drop_out_of_window"
+    back(sim, answered(RST, 5001))
+    assert state(sim) == "reset"
+
+
+def test_data_after_a_reset_that_was_challenged_goes_on(make: Make) -> None:
+    """It was a forgery: the server lives, and sends what comes next."""
+    sim = established(make())
+    back(sim, answered(PSH | ACK, 5001, 1001, bytes(100)))
+    back(sim, answered(RST, 5101))
+    out(sim, sent(ACK, 1001, 5001))
+    back(sim, answered(PSH | ACK, 5001, 1001, bytes(100)))
+    back(sim, answered(PSH | ACK, 5101, 1001, b"alive"))
+    out(sim, sent(ACK, 1001, 5106))
+    assert state(sim) == "established"
+
+
 def test_half_closed_for_hours(make: Make) -> None:
     sim = established(make())
     out(sim, sent(FIN | ACK, 1001, 5001))
