@@ -19,7 +19,7 @@ def closed(sim: Simulator) -> Simulator:
 
 
 def test_a_reset_that_was_challenged_comes_again_with_the_number_asked_for(make: Make) -> None:
-    """RFC 5961 section 3.2: what the server sent last was lost behind the gateway, so its RST lies ahead for the pod."""
+    """RFC 5961 section 3.2: what the server sent last was lost behind the gateway; its RST lies ahead for the pod."""
     sim = established(make())
     back(sim, answered(PSH | ACK, 5001, 1001, bytes(100)))
     back(sim, answered(RST | ACK, 5101, 1001))
