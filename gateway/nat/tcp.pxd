@@ -52,8 +52,9 @@ cdef class Tracker:
     cdef int64_t close(self, uint64_t direction, uint64_t following) noexcept nogil
     @cython.locals(own=uint64_t, peer=uint64_t, believed=bint)
     cdef int64_t reset(self, uint64_t direction) except? -1 nogil
-    @cython.locals(own=uint64_t, end=uint64_t, oldest=uint64_t, inside=bint)
+    @cython.locals(own=uint64_t, end=uint64_t, oldest=uint64_t)
     cdef bint is_for_peer(self, uint64_t direction) noexcept nogil
+    cdef bint is_from_inside(self, uint64_t direction) noexcept nogil
     @cython.locals(kept=uint32_t)
     cdef int agree_scale(self, uint64_t direction) except? -1 nogil
     @cython.locals(at=uint64_t)

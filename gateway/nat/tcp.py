@@ -101,8 +101,8 @@ class Tracker:
         if event <= state.SYN_ACK and state.SYN_SENT <= present <= state.SYN_ANSWERED:
             self.agree_scale(direction)
         self.slide(direction)
-        if present == state.RESET and event == state.ACK:  # a challenge: its number is the next RST's (RFC 5961)
-            self.flow32[(1 - direction) * row.TCP_STRIDE + row.TCP_END] = self.acknowledgement
+        if present == state.RESET and event == state.ACK and self.is_from_inside(direction):
+            self.flow32[(1 - direction) * row.TCP_STRIDE + row.TCP_END] = self.acknowledgement  # a challenge (RFC 5961)
         if event == state.FIN:
             following = self.close(direction, following)
         self.flow8[row.STATE] = following
@@ -297,8 +297,10 @@ class Tracker:
         own = direction * row.TCP_STRIDE
         end = self.flow32[own + row.TCP_MAX_END]
         oldest = (self.flow32[own + row.TCP_END] - (1 << self.reach(1 - direction))) & bits.M32
-        inside = self.flow8[row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
-        return inside and not after(self.sequence, end) and not after(oldest, self.sequence)
+        return self.is_from_inside(direction) and not after(self.sequence, end) and not after(oldest, self.sequence)
+
+    def is_from_inside(self, direction: int) -> bool:
+        return self.flow8[row.ARRIVES_ON + direction * row.ARRIVES_STRIDE] == sides.INSIDE
 
     def agree_scale(self, direction: int) -> None:
         """Window scale counts when both SYNs offer it (RFC 7323 section 2.2)."""

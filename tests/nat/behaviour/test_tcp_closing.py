@@ -31,6 +31,16 @@ def test_a_reset_that_was_challenged_comes_again_with_the_number_asked_for(make:
     assert state(sim) == "reset"
 
 
+def test_data_after_a_forged_reset_takes_nothing_back(make: Make) -> None:
+    """What the server has not acknowledged yet was sent all the same, and is acknowledged later."""
+    sim = established(make())
+    out(sim, sent(PSH | ACK, 1001, 5001, bytes(100)))
+    back(sim, answered(RST, 5001))
+    back(sim, answered(PSH | ACK, 5001, 1001, b"x"))
+    back(sim, answered(ACK, 5002, 1101))
+    assert state(sim) == "established"
+
+
 def test_data_after_a_reset_that_was_challenged_goes_on(make: Make) -> None:
     """It was a forgery: the server lives, and sends what comes next."""
     sim = established(make())
